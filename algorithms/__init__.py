@@ -1,0 +1,1 @@
+"""Algorithms: how rewards become a loss, as pure functions of tensors."""

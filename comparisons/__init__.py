@@ -1,0 +1,1 @@
+"""Comparisons: cells, measurements, statistics, tables, reports, the command line."""

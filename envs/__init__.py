@@ -1,0 +1,1 @@
+"""Environments: what is asked, and which rewards judge the replies."""

@@ -1,0 +1,1 @@
+"""Math answers: extraction, an own parser, and exact equality."""

@@ -1,0 +1,1 @@
+"""Models: by hub id or folder, and two that need no network."""
