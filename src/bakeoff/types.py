@@ -131,7 +131,8 @@ class Batch(NamedTuple):
 
     def rows(self, rows_B: Tensor) -> Batch:
         """Return the batch of some rows only, in the given order."""
-        return Batch(*(None if field is None else field[rows_B] for field in self))
+        fields = zip(self._fields, self, strict=True)
+        return self._replace(**{name: f[rows_B] for name, f in fields if f is not None})
 
 
 class Credit(NamedTuple):

@@ -14,7 +14,9 @@ from typing import Any
 from bakeoff.errors import UsageError, unknown
 
 
-def _knob(default: Any, help: str, *, low: float | None = None, choices: tuple[str, ...] = ()) -> Any:
+def _knob(
+    default: Any, help: str, *, low: float | None = None, choices: tuple[str, ...] = ()
+) -> Any:
     return field(default=default, metadata={"help": help, "low": low, "choices": choices})
 
 
@@ -22,7 +24,9 @@ def _knob(default: Any, help: str, *, low: float | None = None, choices: tuple[s
 class SamplingConfig:
     """How completions are drawn."""
 
-    max_new_tokens: int | None = _knob(None, "tokens a reply may have (default: the environment's)", low=1)
+    max_new_tokens: int | None = _knob(
+        None, "tokens a reply may have (default: the environment's)", low=1
+    )
     temperature: float = _knob(1.0, "softmax temperature of training samples; 0 is greedy", low=0)
     top_p: float = _knob(1.0, "keep the likeliest tokens that hold this much probability", low=1e-6)
     top_k: int = _knob(0, "keep this many tokens at most; 0 keeps all", low=0)
@@ -32,8 +36,12 @@ class SamplingConfig:
 class OptimizerConfig:
     """AdamW and its schedule; the critic has the same, but for its learning rate."""
 
-    learning_rate: float | None = _knob(None, "AdamW step size of the policy (default: the model's)", low=0)
-    critic_learning_rate: float | None = _knob(None, "and of the critic (default: the policy's)", low=0)
+    learning_rate: float | None = _knob(
+        None, "AdamW step size of the policy (default: the model's)", low=0
+    )
+    critic_learning_rate: float | None = _knob(
+        None, "and of the critic (default: the policy's)", low=0
+    )
     warmup_updates: int = _knob(0, "updates over which the learning rate rises from 0", low=0)
     decay: str = _knob("constant", "what it does then", choices=("constant", "linear", "cosine"))
     weight_decay: float = _knob(0.0, "AdamW weight decay", low=0)
@@ -48,12 +56,16 @@ class TrainConfig:
     prompts_per_update: int = _knob(16, "items asked in one update", low=1)
     group_size: int = _knob(8, "completions of each item", low=1)
     minibatches: int = _knob(2, "optimiser steps in one pass over an update's completions", low=1)
-    micro_batch: int = _knob(64, "completions in one backward pass; changes memory, not results", low=1)
+    micro_batch: int = _knob(
+        64, "completions in one backward pass; changes memory, not results", low=1
+    )
     sample_batch: int = _knob(128, "completions sampled at a time; changes memory", low=1)
     eval_every: int = _knob(10, "updates between evaluations on held-out items", low=1)
     eval_items: int = _knob(128, "held-out items of one evaluation, answered greedily", low=1)
     samples_per_update: int = _knob(2, "completions kept for people to read, per update", low=0)
-    checkpoint_every: int = _knob(0, "updates between checkpoints; 0 keeps none", low=0)
+    checkpoint_every: int = _knob(
+        0, "updates between checkpoints; also keeps the final model; 0 keeps neither", low=0
+    )
     threads: int = _knob(0, "CPU threads; 0 takes all there are", low=0)
     device: str = _knob("auto", "where to run", choices=("auto", "cpu", "cuda"))
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
@@ -64,7 +76,7 @@ GROUPS: dict[str, type] = {"sampling": SamplingConfig, "optimizer": OptimizerCon
 
 
 def knobs() -> dict[str, dataclasses.Field[Any]]:
-    """Return every knob by its flat name, as flags and config files spell it (``learning_rate``)."""
+    """Return every knob by its flat name, as flags and config files spell it."""
     own = [f for f in dataclasses.fields(TrainConfig) if f.name not in GROUPS]
     grouped = [f for group in GROUPS.values() for f in dataclasses.fields(group)]
     return {f.name: f for f in [*own, *grouped]}
@@ -102,11 +114,11 @@ def flat(config: TrainConfig) -> dict[str, Any]:
 
 
 def _check(knob: dataclasses.Field[Any], value: Any) -> None:
-    kinds = {"int": (int,), "float": (int, float), "str": (str,)}
+    kinds: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
     base, _, optional = str(knob.type).partition(" | ")
     if value is None and optional:
         return
-    if isinstance(value, bool) or not isinstance(value, kinds[base]):
+    if type(value) not in kinds[base]:  # isinstance would take True for a 1
         raise UsageError(f"{knob.name} must be {_article(base)}, not {value!r}")
     low, choices = knob.metadata["low"], knob.metadata["choices"]
     if low is not None and not value >= low:  # nan fails every comparison

@@ -1,0 +1,37 @@
+"""Ranges of an algorithm's arguments, checked where they enter."""
+
+from __future__ import annotations
+
+
+def require(**bounds: tuple[float, float, float | None]) -> None:
+    """Check ``name=(value, low, high)``; ``high`` is None where there is no upper bound.
+
+    Raises:
+        ValueError: a value is not a number in its range.
+
+    Example:
+        >>> require(clip=(0.2, 0, 1))
+        >>> require(clip=(2, 0, 1))
+        Traceback (most recent call last):
+        ValueError: clip must be a number from 0 to 1, not 2
+    """
+    for name, (value, low, high) in bounds.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not low <= value <= (float("inf") if high is None else high):
+            span = f"from {low:g} to {high:g}" if high is not None else f"of at least {low:g}"
+            raise ValueError(f"{name} must be a number {span}, not {value!r}")
+
+
+def require_whole(name: str, value: int, low: int) -> None:
+    """Check that a value is a whole number of at least ``low``.
+
+    Raises:
+        ValueError: it is not.
+
+    Example:
+        >>> require_whole("epochs", 1.5, 1)
+        Traceback (most recent call last):
+        ValueError: epochs must be a whole number of at least 1, not 1.5
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+        raise ValueError(f"{name} must be a whole number of at least {low}, not {value!r}")

@@ -1,0 +1,234 @@
+"""One cell of a comparison: a fresh process that trains one algorithm and writes down what it saw.
+
+``python -m bakeoff.comparisons.cell FOLDER`` reads ``FOLDER/spec.json``, writes the raw tables as
+it goes, and ``status.json`` last and atomically: its presence means that the cell ended by itself.
+Started again on a folder without one, it goes on from the checkpoint there, or from the beginning.
+
+``python -m bakeoff.comparisons.cell --check SPEC ...`` only verifies algorithms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+import traceback
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bakeoff.comparisons.host import cpu_name, host_facts
+from bakeoff.comparisons.recorder import Recorder, write_json
+from bakeoff.comparisons.schema import SCHEMA_VERSION
+from bakeoff.errors import UsageError
+
+if TYPE_CHECKING:
+    from bakeoff.training.config import TrainConfig
+    from bakeoff.training.loop import Training
+
+EXIT_CODES = {"ok": 0, "error": 1, "diverged": 3, "oom": 4}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a cell, or check algorithm specs; return the exit code."""
+    parser = argparse.ArgumentParser(prog="bakeoff.comparisons.cell", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, help="the cell's folder, with a spec.json")
+    parser.add_argument("--check", nargs="+", metavar="SPEC", help="algorithms to verify")
+    parser.add_argument(
+        "--group-size", type=int, default=2, help="with --check: what they will get"
+    )
+    args = parser.parse_args(argv)
+    if args.check:
+        return check(args.check, args.group_size)
+    if args.folder is None:
+        parser.error("name a cell's folder, or --check")
+    return Cell(args.folder).run()
+
+
+def check(specs: list[str], group_size: int) -> int:
+    """Verify algorithm specs; print one line and return 2 if one is wrong."""
+    from bakeoff import algorithms
+
+    for spec in specs:
+        try:
+            algorithm = algorithms.make(spec)
+        except UsageError as error:
+            print(error, file=sys.stderr)
+            return 2
+        if group_size < algorithm.min_group_size:
+            print(
+                f"{spec} needs a group_size of at least {algorithm.min_group_size}", file=sys.stderr
+            )
+            return 2
+    return 0
+
+
+class Cell:
+    """The cell whose folder this is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.spec: dict[str, Any] = json.loads((folder / "spec.json").read_text())
+        self.started = time.perf_counter()
+        self.status: dict[str, Any] = {
+            **{k: v for k, v in self.spec.items() if k not in ("config", "memory_limit_bytes")},
+            **host_facts(),
+            "schema_version": SCHEMA_VERSION,
+            "started_utc": now(),
+            "load_avg_start": os.getloadavg()[0],
+        }
+        self.training: Training | None = None
+
+    def run(self) -> int:
+        """Train; write ``status.json`` whatever happens short of a kill; return the exit code."""
+        status, error = "ok", None
+        try:
+            self._train()
+        except Exception as caught:
+            status, error = how_it_failed(caught), caught
+            traceback.print_exc()
+        self._write_memory()
+        self.status |= {
+            "status": status,
+            "exit_code": EXIT_CODES[status],
+            "error_type": type(error).__name__ if error else None,
+            "error_message": first_line(error) if error else None,
+            "ended_utc": now(),
+            "wall_s": time.perf_counter() - self.started,
+            "cpu_s": time.process_time(),
+        }
+        write_json(self.folder / "status.json", self.status)
+        return EXIT_CODES[status]
+
+    def _train(self) -> None:
+        import torch
+
+        from bakeoff import algorithms, envs, models
+        from bakeoff.models.loading import load
+        from bakeoff.training.checkpoint import saved_updates
+        from bakeoff.training.config import flat, train_config
+        from bakeoff.training.ledger import Ledger
+        from bakeoff.training.loop import Training
+        from bakeoff.training.meter import Meter, status_bytes
+
+        config = train_config(self.spec["config"])
+        device = config.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        environment = envs.make(self.spec["environment"])
+        algorithm = algorithms.make(self.spec["algorithm"])
+        config = self._resolved(config, environment.reply_tokens, models)
+        self.status |= {
+            "budget_kind": "updates",
+            "budget_value": config.updates,
+            "config_json": json.dumps(flat(config)),
+            "semantics_json": json.dumps(dict(algorithm.semantics)),
+            "device": device,
+            "device_name": torch.cuda.get_device_name() if device == "cuda" else cpu_name(),
+            "n_devices": 1,
+            "threads": torch.get_num_threads(),
+        }
+        ledger = Ledger()
+        if device == "cpu":
+            import transformers.modeling_utils  # noqa: F401  (part of the baseline, not of the model)
+
+            ledger.set("process_baseline", status_bytes("VmRSS:") or 0)
+        language_model = load(self.spec["model"], device=device)
+        meter = Meter(device, limit_bytes=self.spec.get("memory_limit_bytes"))
+        self.training = Training(
+            language_model,
+            environment,
+            algorithm,
+            config,
+            seed=self.spec["seed"],
+            meter=meter,
+            ledger=ledger,
+        )
+        self.status |= parameter_counts(self.training)
+        recorder = Recorder(self.folder, self.spec, config.updates, self.started)
+        recorder.keep_until(saved_updates(self.folder))
+        self.status["setup_s"] = time.perf_counter() - self.started
+        for report in self.training.run(self.folder):
+            recorder.write(report, self.training.meter.peak_rss_bytes)
+            self.status |= recorder.totals
+        if config.checkpoint_every:
+            language_model.model.save_pretrained(self.folder / "model")
+            language_model.tokenizer.save_pretrained(self.folder / "model")
+
+    def _resolved(self, config: TrainConfig, reply_tokens: int, models: Any) -> TrainConfig:
+        """Fill in what depends on the model and the environment."""
+        sampling, optimizer = config.sampling, config.optimizer
+        if sampling.max_new_tokens is None:
+            sampling = replace(sampling, max_new_tokens=reply_tokens)
+        if optimizer.learning_rate is None:
+            rate = models.default_learning_rate(self.spec["model"])
+            optimizer = replace(optimizer, learning_rate=rate)
+        return replace(config, sampling=sampling, optimizer=optimizer)
+
+    def _write_memory(self) -> None:
+        """Write memory.csv and the peaks, as far as the run came."""
+        if self.training is None:
+            return
+        import torch
+
+        meter, ledger = self.training.meter, self.training.ledger
+        self.status["peak_rss_bytes"] = meter.peak_rss_bytes or None
+        method = "rss"
+        if meter.cuda:
+            method = "cuda_allocator"
+            self.status["peak_device_allocated_bytes"] = meter.peak_bytes
+            self.status["peak_device_reserved_bytes"] = torch.cuda.max_memory_reserved()
+        if meter.peak_bytes:
+            predicted = self.training.learner.predicted_bytes()
+            rows = ledger.rows(meter.peak_bytes, predicted, method)
+            Recorder.write_memory(self.folder, self.spec["run_id"], rows)
+
+
+def how_it_failed(error: Exception) -> str:
+    """Return the status that an exception stands for."""
+    import torch
+
+    from bakeoff.training.learner import Diverged
+
+    if isinstance(error, Diverged):
+        return "diverged"
+    # torch's allocator on a CPU raises a RuntimeError that only its text tells from others
+    cpu_oom = isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    if cpu_oom or isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return "oom"
+    return "error"
+
+
+def parameter_counts(training: Training) -> dict[str, object]:
+    """Return the numbers of parameters of the run's models, and their type."""
+    learner = training.learner
+
+    def count(module: Any) -> int:
+        return sum(p.numel() for p in module.parameters()) if module is not None else 0
+
+    return {
+        "params_policy": count(learner.policy),
+        "params_critic": count(learner.critic),
+        "params_reference": count(learner.reference),
+        "dtype": str(next(learner.policy.parameters()).dtype).removeprefix("torch."),
+        "flops_method": "analytic",
+    }
+
+
+def first_line(error: Exception) -> str:
+    """Return an exception's text, on one line of bounded length."""
+    return " ".join(str(error).split())[:500] or type(error).__name__
+
+
+def now() -> str:
+    """Return the time, UTC, ISO-8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,196 @@
+"""The raw rows of a cell, appended as it goes: curves, phases, evaluations, samples, progress."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bakeoff.comparisons.schema import RAW_TABLES
+from bakeoff.comparisons.tables import append_rows, read_rows
+
+if TYPE_CHECKING:
+    from bakeoff.training.reports import Report, Sample
+
+WARMUP_UPDATES = 1
+"""The first update allocates and warms caches: its phases are kept, and marked."""
+
+
+class Recorder:
+    """Writes down the reports of one run.
+
+    Attributes:
+        totals: the columns of ``runs.csv`` that the run's progress decides.
+    """
+
+    def __init__(self, folder: Path, spec: Mapping[str, Any], updates: int, started: float) -> None:
+        self.folder, self.spec, self.updates = folder, spec, updates
+        self.started = started
+        self.totals: dict[str, Any] = {}
+        self._rewards: list[float] = []
+
+    def keep_until(self, update: int | None) -> None:
+        """Drop rows of updates after a checkpoint's; all of them if there is no checkpoint."""
+        for name, columns in RAW_TABLES.items():
+            path = self.folder / name
+            if not path.exists():
+                continue
+            rows = read_rows(path, columns) if update is not None and name != "memory.csv" else []
+            path.unlink()
+            kept = [row for row in rows if int(row["update"]) <= (update or 0)]
+            append_rows(path, columns, kept)
+            if name == "curves.csv":
+                self._remember(kept)
+        path = self.folder / "samples.jsonl"
+        if path.exists():
+            lines = path.read_text().splitlines() if update is not None else []
+            path.write_text(
+                "".join(f"{line}\n" for line in lines if _update_of(line) <= (update or 0))
+            )
+
+    def write(self, report: Report, peak_rss_bytes: int) -> None:
+        """Append the rows of one report and replace ``progress.json``."""
+        self._write_curves(report, peak_rss_bytes)
+        self._write_phases(report)
+        self._write_evals(report)
+        with (self.folder / "samples.jsonl").open("a") as file:
+            for sample in [*report.samples, *report.eval_samples[: len(report.samples)]]:
+                file.write(json.dumps(self._sample(report.update, sample)) + "\n")
+        self._count(report)
+        self._write_progress(report)
+
+    def _write_curves(self, report: Report, peak_rss_bytes: int) -> None:
+        counters = report.counters
+        shared = {
+            "run_id": self.spec["run_id"],
+            "algorithm": self.spec["algorithm"],
+            "environment": self.spec["environment"],
+            "seed": self.spec["seed"],
+            "update": report.update,
+            "completion_tokens": counters.completion_tokens,
+            "total_tokens": counters.prompt_tokens + counters.completion_tokens,
+            "train_wall_s": counters.train_s,
+            "wall_s": time.perf_counter() - self.started,
+            "train_flops": counters.train_flops,
+            "peak_rss_bytes": peak_rss_bytes or None,
+        }
+        completions = counters.completions // max(1, report.update)
+        rows = [
+            {**shared, "split": split, "metric": metric, "value": value, "n": n}
+            for split, metrics, n in (
+                ("train", report.metrics, completions),
+                ("eval", report.eval_metrics, len(report.eval_samples)),
+            )
+            for metric, value in metrics.items()
+        ]
+        append_rows(self.folder / "curves.csv", RAW_TABLES["curves.csv"], rows)
+
+    def _write_phases(self, report: Report) -> None:
+        rows = [
+            {
+                "run_id": self.spec["run_id"],
+                "update": report.update,
+                "phase": phase.name,
+                "wall_s": phase.wall_s,
+                "cpu_s": phase.cpu_s,
+                "tokens": phase.tokens or None,
+                "warmup": report.update <= WARMUP_UPDATES,
+                "peak_bytes": phase.peak_bytes,
+            }
+            for phase in report.phases
+        ]
+        append_rows(self.folder / "phases.csv", RAW_TABLES["phases.csv"], rows)
+
+    def _write_evals(self, report: Report) -> None:
+        rows = [
+            {
+                "run_id": self.spec["run_id"],
+                "update": report.update,
+                "item_id": sample.item.id,
+                "sample": 0,
+                "score": sample.score.value,
+                "tokens": len(sample.completion.token_ids),
+                "truncated": sample.completion.truncated,
+            }
+            for sample in report.eval_samples
+        ]
+        append_rows(self.folder / "evals.csv", RAW_TABLES["evals.csv"], rows)
+
+    def _sample(self, update: int, sample: Sample) -> dict[str, object]:
+        return {
+            "run_id": self.spec["run_id"],
+            "update": update,
+            "item_id": sample.item.id,
+            "prompt": sample.item.prompt,
+            "completion": sample.completion.text,
+            "score": sample.score.value,
+            "parts": dict(sample.score.parts),
+            "truncated": sample.completion.truncated,
+            **({"reason": sample.score.reason} if sample.score.reason else {}),
+        }
+
+    def _count(self, report: Report) -> None:
+        counted = report.counters.as_dict()
+        if "reward/mean" in report.metrics:
+            self._rewards.append(report.metrics["reward/mean"])
+        if report.eval_metrics:
+            self.totals["eval_score"] = report.eval_metrics.get("score/mean")
+            self.totals["eval_items"] = len(report.eval_samples)
+        self.totals |= counted
+        if self._rewards:
+            self.totals |= {
+                "reward_initial": self._rewards[0],
+                "reward_final": self._rewards[-1],
+                "reward_best": max(self._rewards),
+            }
+
+    def _remember(self, rows: Sequence[Mapping[str, str]]) -> None:
+        """Take up the totals of the rows that an earlier attempt left."""
+        train = [row for row in rows if row["split"] == "train" and row["metric"] == "reward/mean"]
+        self._rewards = [float(row["value"]) for row in train]
+        scores = [row for row in rows if row["split"] == "eval" and row["metric"] == "score/mean"]
+        if scores:
+            self.totals["eval_score"] = float(scores[-1]["value"])
+            self.totals["eval_items"] = int(scores[-1]["n"])
+
+    def _write_progress(self, report: Report) -> None:
+        counters = report.counters
+        seconds = counters.train_s
+        write_json(
+            self.folder / "progress.json",
+            {
+                "phase": "train",
+                "update": report.update,
+                "updates": self.updates,
+                "reward": self._rewards[-1] if self._rewards else None,
+                "eval_score": self.totals.get("eval_score"),
+                "completion_tokens": counters.completion_tokens,
+                "tokens_per_s": counters.completion_tokens / seconds if seconds else None,
+                "elapsed_s": time.perf_counter() - self.started,
+            },
+        )
+
+    @staticmethod
+    def write_memory(folder: Path, run_id: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Write ``memory.csv``, in place of one that an earlier attempt left."""
+        path = folder / "memory.csv"
+        path.unlink(missing_ok=True)
+        full = [{"run_id": run_id, "rank": 0, **row} for row in rows]
+        append_rows(path, RAW_TABLES["memory.csv"], full)
+
+
+def write_json(path: Path, value: Mapping[str, object]) -> None:
+    """Write a JSON file so that a reader sees the old one or the new one, never a part."""
+    temporary = path.with_suffix(".json.new")
+    temporary.write_text(json.dumps(value, indent=1))
+    os.replace(temporary, path)
+
+
+def _update_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["update"])
+    except (json.JSONDecodeError, KeyError):
+        return float("inf")  # a torn last line

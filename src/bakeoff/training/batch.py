@@ -1,0 +1,94 @@
+"""From completions to tensors, and from an update's batch to the pieces that fit in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from bakeoff.streams import stream
+from bakeoff.types import Batch, Completion
+
+
+def collate(
+    completions: Sequence[Completion],
+    rewards: Sequence[float],
+    groups: Sequence[int],
+    *,
+    pad_id: int,
+    device: str = "cpu",
+) -> Batch:
+    """Return the batch of some scored completions, prompts padded left and completions right.
+
+    Args:
+        completions: what was written, at least one.
+        rewards: the score of each.
+        groups: which of them answer the same item.
+        pad_id: the token that fills the padding; it is never attended to or counted.
+        device: where the tensors go.
+    """
+
+    def padded(
+        rows: Sequence[Sequence[float]], dtype: torch.dtype, *, left: bool = False
+    ) -> torch.Tensor:
+        width = max(len(row) for row in rows)
+        fill = pad_id if dtype == torch.long else 0
+        filled = [[fill] * (width - len(row)) for row in rows]
+        pairs = zip(rows, filled, strict=True)
+        return torch.tensor(
+            [[*f, *row] if left else [*row, *f] for row, f in pairs], dtype=dtype, device=device
+        )
+
+    prompts = [c.prompt_ids for c in completions]
+    tokens = [c.token_ids for c in completions]
+    truncated = [float(c.truncated) for c in completions]
+    return Batch(
+        prompt_BP=padded(prompts, torch.long, left=True),
+        prompt_mask_BP=padded([(1,) * len(p) for p in prompts], torch.float32, left=True),
+        token_BT=padded(tokens, torch.long),
+        mask_BT=padded([(1,) * len(t) for t in tokens], torch.float32),
+        logp_old_BT=padded([c.logprobs for c in completions], torch.float32),
+        reward_B=torch.tensor(rewards, dtype=torch.float32, device=device),
+        group_B=torch.tensor(groups, device=device),
+        truncated_B=torch.tensor(truncated, device=device),
+    )
+
+
+def minibatches(batch: Batch, n: int, *keys: object) -> Iterator[Batch]:
+    """Split a batch into ``n`` optimiser steps of (nearly) equal numbers of completions.
+
+    Completions are shuffled by the stream of ``keys``. The advantages are in the batch already, so
+    a group may be split.
+    """
+    order = list(range(len(batch.reward_B)))
+    stream("minibatches", *keys).shuffle(order)
+    for rows_B in torch.tensor(order, device=batch.reward_B.device).tensor_split(n):
+        if len(rows_B):
+            yield batch.rows(rows_B)
+
+
+def micro_batches(batch: Batch, size: int) -> Iterator[Batch]:
+    """Split one optimiser step into backward passes of ``size`` completions, trimmed of padding.
+
+    Rows are sorted by length first, so that little of a piece is padding. The weights stand in the
+    batch, so the gradients of the pieces add up to that of the whole.
+    """
+    order_B = (batch.prompt_mask_BP.sum(1) + batch.mask_BT.sum(1)).argsort(stable=True)
+    for rows_B in torch.split(order_B, size):
+        yield trim(batch.rows(rows_B))
+
+
+def trim(batch: Batch) -> Batch:
+    """Return the batch without columns that are padding in every row."""
+    prompt = int(batch.prompt_mask_BP.sum(1).max())
+    width = batch.prompt_mask_BP.shape[1]
+    counted_T = torch.nonzero(batch.mask_BT.sum(0))
+    completion = int(counted_T[-1]) + 1 if len(counted_T) else 1
+
+    fields = zip(batch._fields, batch, strict=True)
+    cut = {
+        name: field[:, width - prompt :] if name.endswith("_BP") else field[:, :completion]
+        for name, field in fields
+        if field is not None and not name.endswith("_B")
+    }
+    return batch._replace(**cut)

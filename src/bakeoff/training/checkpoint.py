@@ -1,0 +1,116 @@
+"""Checkpoints: weights, optimiser states and position of a run, from which it goes on to the bit.
+
+Random streams need no place in a checkpoint: each is derived from the seed, its purpose and the
+update, so the position says it all. The tensors are safetensors files and the rest is JSON; nothing
+is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.optim import Optimizer
+
+from bakeoff.training.reports import Counters
+
+if TYPE_CHECKING:
+    from bakeoff.training.learner import Learner
+
+NAME = "checkpoint"
+POSITION = "position.json"
+
+
+def save_checkpoint(folder: Path, learner: Learner, counters: Counters) -> None:
+    """Write the run's state to ``folder/checkpoint``, in place of an earlier one.
+
+    The new one is complete before the old one goes, so a kill at any moment leaves one of the two.
+    """
+    new, final, old = (folder / f"{NAME}{suffix}" for suffix in (".new", "", ".old"))
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    for name, module, optimizer in _parts(learner):
+        save_file(_weights(module), new / f"{name}.safetensors")
+        save_file(_optimizer_tensors(optimizer), new / f"{name}_optimizer.safetensors")
+    (new / POSITION).write_text(json.dumps(counters.as_dict()))
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        os.rename(final, old)
+    os.rename(new, final)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def saved_updates(folder: Path) -> int | None:
+    """Return how many updates the folder's checkpoint has behind it; None if there is none."""
+    position = _position(folder)
+    return int(position["updates"]) if position is not None else None
+
+
+def load_checkpoint(folder: Path, learner: Learner, counters: Counters) -> bool:
+    """Put the state of the folder's checkpoint into a run; return whether there was one."""
+    position = _position(folder)
+    if position is None:
+        return False
+    final = _final(folder)
+    for name, module, optimizer in _parts(learner):
+        weights = load_file(final / f"{name}.safetensors")
+        with torch.no_grad():
+            for key, tensor in _weights(module).items():
+                tensor.copy_(weights[key])
+        _restore_optimizer(optimizer, load_file(final / f"{name}_optimizer.safetensors"))
+    for key, value in position.items():
+        setattr(counters, key, value)
+    return True
+
+
+def _final(folder: Path) -> Path:
+    final, old = folder / NAME, folder / f"{NAME}.old"
+    return final if final.exists() else old  # killed between the two renames
+
+
+def _position(folder: Path) -> dict[str, Any] | None:
+    try:
+        position: dict[str, Any] = json.loads((_final(folder) / POSITION).read_text())
+    except FileNotFoundError:
+        return None
+    return position
+
+
+def _parts(learner: Learner) -> list[tuple[str, torch.nn.Module, Optimizer]]:
+    parts: list[tuple[str, torch.nn.Module, Optimizer]] = [
+        ("policy", learner.policy, learner.optimizer)
+    ]
+    if learner.critic is not None and learner.critic_optimizer is not None:
+        parts.append(("critic", learner.critic, learner.critic_optimizer))
+    # the reference model is not saved: a new run copies it from the same initial weights
+    return parts
+
+
+def _weights(module: torch.nn.Module) -> dict[str, Tensor]:
+    """Return the parameters and buffers by name, tied ones once."""
+    return {
+        **dict(module.named_parameters()),
+        **{name: buffer for name, buffer in module.named_buffers() if buffer.numel()},
+    }
+
+
+def _optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
+    return {
+        f"{index}.{key}": value
+        for index, state in optimizer.state_dict()["state"].items()
+        for key, value in state.items()
+    }
+
+
+def _restore_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        index, _, key = name.partition(".")
+        state.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

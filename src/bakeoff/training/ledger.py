@@ -1,0 +1,100 @@
+"""Who holds the memory: bytes by component, and those of them that stood at the peak.
+
+Weights, gradients and optimiser states are summed over the tensors that exist. Activations and the
+allocator's slack cannot be told apart from outside, so they stay in ``unattributed``, which is what
+the peak holds beyond everything that was counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+COMPONENTS = (
+    "policy_weights",
+    "critic_weights",
+    "reference_weights",
+    "policy_grads",
+    "critic_grads",
+    "policy_optimizer",
+    "critic_optimizer",
+    "kv_cache",
+    "activations",
+    "rollout_buffer",
+    "other_tensors",
+    "process_baseline",
+    "unattributed",
+)
+
+LIVES_IN = {
+    "policy_grads": ("update_policy",),
+    "critic_grads": ("update_critic",),
+    "kv_cache": ("rollout", "eval"),
+}
+"""Components that exist only within some phases."""
+
+
+@dataclass
+class Ledger:
+    """Bytes by component: as last seen, at their own highest, and at the run's peak."""
+
+    now: dict[str, int] = field(default_factory=dict)
+    highest: dict[str, int] = field(default_factory=dict)
+    at_peak: dict[str, int] = field(default_factory=dict)
+
+    def set(self, component: str, n_bytes: int) -> None:
+        """Record what a component holds, in the phases in which it exists."""
+        self.now[component] = n_bytes
+        self.highest[component] = max(self.highest.get(component, 0), n_bytes)
+
+    def mark_peak(self, phase: str) -> None:
+        """Record that the components as they are in ``phase`` stood at the peak."""
+        self.at_peak = {
+            component: n_bytes if phase in LIVES_IN.get(component, (phase,)) else 0
+            for component, n_bytes in self.now.items()
+        }
+
+    def rows(
+        self, peak_bytes: int, predicted: Mapping[str, int], method: str
+    ) -> list[dict[str, object]]:
+        """Return the rows of ``memory.csv``; ``bytes_at_peak`` adds up to ``peak_bytes``."""
+        rest = peak_bytes - sum(self.at_peak.values())
+        counted = {**dict.fromkeys(self.highest, 0), **self.at_peak}
+        residual = "cuda_allocator" if method == "cuda_allocator" else "rss"
+        rows: list[dict[str, object]] = [
+            {
+                "component": component,
+                "bytes_at_peak": counted[component],
+                "bytes_max": self.highest[component],
+                "bytes_predicted": predicted.get(component),
+                "method": "rss" if component == "process_baseline" else "accountant",
+            }
+            for component in COMPONENTS
+            if component in counted
+        ]
+        return [*rows, {"component": "unattributed", "bytes_at_peak": rest, "method": residual}]
+
+
+def tensor_bytes(tensors: Iterable[Tensor | None]) -> int:
+    """Bytes of the distinct storages behind some tensors; shared ones count once."""
+    storages = {t.untyped_storage()._cdata: t.untyped_storage() for t in tensors if t is not None}
+    return sum(storage.nbytes() for storage in storages.values())
+
+
+def weight_bytes(module: nn.Module | None) -> int:
+    """Bytes of a module's parameters and buffers, tied ones once."""
+    return tensor_bytes([*module.parameters(), *module.buffers()]) if module is not None else 0
+
+
+def grad_bytes(module: nn.Module) -> int:
+    """Bytes of the gradients that exist now."""
+    return tensor_bytes(p.grad for p in module.parameters())
+
+
+def optimizer_bytes(optimizer: Optimizer) -> int:
+    """Bytes of an optimiser's state."""
+    values = (value for state in optimizer.state.values() for value in state.values())
+    return tensor_bytes(value for value in values if isinstance(value, Tensor))

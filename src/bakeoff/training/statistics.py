@@ -1,0 +1,58 @@
+"""Metrics of samples and batches, by the names of the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean, pstdev
+
+import torch
+
+from bakeoff.algorithms.advantages import group_std
+from bakeoff.training.reports import Sample
+from bakeoff.types import Batch, Metrics
+
+
+def sample_metrics(samples: Sequence[Sample], *, score: str) -> Metrics:
+    """Return score, parts and lengths of some completions.
+
+    Means are over what could be scored; the share of what could not is a metric of its own, and
+    there is no mean if nothing could.
+
+    Args:
+        samples: judged completions, at least one.
+        score: the name under which the score is given, "reward" or "score".
+    """
+    values = [s.score.value for s in samples if s.score.value is not None]
+    metrics: Metrics = {
+        "completions/mean_length": fmean(len(s.completion.token_ids) for s in samples),
+        "completions/truncated_frac": fmean(s.completion.truncated for s in samples),
+        "completions/unscored_frac": 1 - len(values) / len(samples),
+    }
+    if values:
+        metrics |= {f"{score}/mean": fmean(values), f"{score}/std": pstdev(values)}
+    for name in sorted({name for s in samples for name in s.score.parts}):
+        metrics[f"{score}/{name}"] = fmean(
+            s.score.parts[name] for s in samples if name in s.score.parts
+        )
+    return metrics
+
+
+def batch_metrics(batch: Batch) -> Metrics:
+    """Return what the advantages were made of: groups without spread, and the critic's fit.
+
+    ``groups/zero_std_frac`` is the share of groups whose completions all have one reward;
+    ``explained_variance`` is ``1 - Var(R - V) / Var(R)`` over tokens, missing if R is constant.
+    """
+    _, first_G = torch.unique(batch.group_B, return_inverse=True)
+    std_B = group_std(batch.reward_B, batch.group_B)
+    groups = int(first_G.max()) + 1
+    flat = sum(float(std_B[first_G == group].max()) == 0 for group in range(groups))
+    metrics: Metrics = {"groups/zero_std_frac": flat / groups}
+    if batch.return_BT is not None and batch.value_BT is not None:
+        counted_BT = batch.mask_BT > 0
+        return_N = batch.return_BT[counted_BT].double()
+        error_N = return_N - batch.value_BT[counted_BT].double()
+        variance = float(return_N.var(correction=0))
+        if variance > 0:
+            metrics["explained_variance"] = 1 - float(error_N.var(correction=0)) / variance
+    return metrics
