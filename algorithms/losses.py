@@ -67,7 +67,7 @@ def clipped_policy_loss(
             assert batch.logp_ref_BT is not None
             kl_BT = k3(log_ratio(batch.logp_ref_BT, logp_BT, batch.mask_BT))
             per_token_BT = per_token_BT + kl_coef * kl_BT
-            sums["kl_ref"] = float(kl_BT.sum())
+            sums["kl_ref"] = float(kl_BT.detach().sum())
         return (batch.weight_BT * per_token_BT).sum(), sums
 
     return loss

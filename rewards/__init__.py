@@ -1,1 +1,13 @@
-"""Rewards: how one reply is scored. Plain functions from (reply, item) to a number in [0, 1]."""
+"""Rewards: how one reply is scored. Plain functions from (reply, item) to a number in [0, 1].
+
+A reward function is total: any text comes in, a number comes out, in bounded time. One that cannot
+tell raises, and the reply then counts as *not scored*; it is never a silent 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bakeoff.types import Item
+
+RewardFunction = Callable[[str, Item], float]

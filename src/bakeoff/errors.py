@@ -14,8 +14,8 @@ def unknown(kind: str, name: str, choices: Iterable[str]) -> UsageError:
     """Return the error for a name that is not one of ``choices``, naming the nearest one.
 
     Example:
-        >>> str(unknown("algorithm", "gppo", ["grpo", "ppo"]))
-        "unknown algorithm 'gppo'; did you mean 'grpo'? (known: grpo, ppo)"
+        >>> str(unknown("algorithm", "grop", ["grpo", "ppo"]))
+        "unknown algorithm 'grop'; did you mean 'grpo'? (known: grpo, ppo)"
     """
     known = sorted(choices)
     by_lower_case = {choice.lower(): choice for choice in known}

@@ -111,6 +111,7 @@ class CacheSampler:
         finished_R = torch.zeros(rows, dtype=torch.bool, device=device)
 
         logits_LV, cache, mask_LS = self._prefill(prompts, n)
+        self.kv_cache_bytes = max(self.kv_cache_bytes, cache_bytes(cache))
         live_L = torch.arange(rows, device=device)
         for t in range(tokens):
             token_L, logp_L = choose(logits_LV, uniform_RT[live_L, t], decoding)

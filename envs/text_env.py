@@ -1,0 +1,192 @@
+"""A text environment: a `gymnasium.Env` of one turn that also offers its items by index and split.
+
+The prompt is the observation and the reply the action. A subclass says what is asked (``size``,
+``item``) and which named, weighted functions judge a reply (``rewards``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+from gymnasium.error import CustomSpaceError, ResetNeeded
+from gymnasium.spaces import Text
+from gymnasium.vector.utils import create_shared_memory
+
+from bakeoff.errors import UsageError, unknown
+from bakeoff.rewards import RewardFunction
+from bakeoff.streams import stream_seed
+from bakeoff.types import Item, Score
+
+SPLITS = ("train", "eval")
+
+
+class AnyText(Text):
+    """The space of all strings up to a length: unicode, newlines and the empty one included.
+
+    `gymnasium.spaces.Text` lists its characters, which for all of unicode takes seconds and
+    megabytes; this one only checks the length. Its samples are printable ASCII.
+
+    Example:
+        >>> "¿Cuánto es 2 + 2? 🙂" in AnyText(100), "x" * 101 in AnyText(100)
+        (True, False)
+    """
+
+    def __init__(self, max_length: int = 2**20, *, seed: int | None = None) -> None:
+        super().__init__(max_length, min_length=0, charset=" ", seed=seed)
+
+    def contains(self, x: Any) -> bool:
+        """Return whether ``x`` is a string that is not too long."""
+        return isinstance(x, str) and len(x) <= self.max_length
+
+    def sample(self, mask: Any = None, probability: Any = None) -> str:
+        """Return a random string of at most 256 printable characters; masks have no meaning."""
+        length = int(self.np_random.integers(min(self.max_length, 256) + 1))
+        return "".join(map(chr, self.np_random.integers(32, 127, size=length)))
+
+    def __repr__(self) -> str:
+        return f"AnyText({self.max_length})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AnyText) and other.max_length == self.max_length
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@create_shared_memory.register(AnyText)
+def _no_shared_memory(space: AnyText, n: int = 1, ctx: Any = None) -> Any:
+    """Refuse: gymnasium 1.4 hands out constant filler in place of text kept in shared memory."""
+    raise CustomSpaceError("text cannot be kept in shared memory")
+
+
+class TextEnv(gymnasium.Env[str, str]):
+    """One question, one reply, one score.
+
+    A subclass sets ``id`` and ``rewards`` and defines ``size`` and ``item``. Items are addressed by
+    index and split, so that a group of replies shares one item and train and eval stay apart.
+
+    Attributes:
+        id: the name it is registered under; every random stream is keyed by it.
+        reply_tokens: how many new tokens a reply needs, as a default for the sampler.
+        rewards: ``{name: (weight, function)}``; a weight of 0 makes a metric that is only logged.
+        split: where ``reset`` takes its items from.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012
+    id: str = ""
+    reply_tokens: int = 128
+    rewards: Mapping[str, tuple[float, RewardFunction]] = {}
+
+    def __init__(self, *, split: str = "train", render_mode: str | None = None) -> None:
+        self.split = checked_split(split)
+        self.render_mode = render_mode
+        self.observation_space = AnyText()
+        self.action_space = AnyText()
+        self._asked: Item | None = None
+        self._answered = True
+
+    def size(self, split: str) -> int:
+        """Return how many items the split ("train" or "eval") has."""
+        raise NotImplementedError
+
+    def item(self, index: int, split: str = "train") -> Item:
+        """Return one item; the same index and split give the same item, always."""
+        raise NotImplementedError
+
+    def score(self, item: Item, reply: str) -> Score:
+        """Judge one reply: the weighted sum of the parts, or no value if a part fails.
+
+        A reward function that raises, or returns what is not a finite number, makes the reply *not
+        scored*, with its name and the error as the reason; it is never a silent 0.
+        """
+        parts: dict[str, float] = {}
+        failures: list[str] = []
+        for name, (_, function) in self.rewards.items():
+            try:
+                part = float(function(reply, item))
+            except Exception as error:  # a reward function of the user's may raise anything
+                failures.append(f"{name}: {type(error).__name__}: {error}")
+                continue
+            if math.isfinite(part):
+                parts[name] = part
+            else:
+                failures.append(f"{name}: returned {part}")
+        if failures:
+            return Score(None, parts, "; ".join(failures))
+        return Score(math.fsum(self.rewards[name][0] * part for name, part in parts.items()), parts)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        """Ask a random item, or the one that ``options={"index": i, "split": s}`` names.
+
+        Returns:
+            The prompt, and the item's index and split.
+
+        Raises:
+            UsageError: unknown option or split, or there is no such item.
+        """
+        super().reset(seed=seed)
+        options = options or {}
+        for key in options:
+            if key not in ("index", "split"):
+                raise unknown("option of reset", key, ("index", "split"))
+        split = checked_split(options.get("split", self.split))
+        index = options.get("index")
+        index = int(self.np_random.integers(self.size(split)) if index is None else index)
+        self._asked, self._answered = self.item(index, split), False
+        return self._asked.prompt, {"index": index, "split": split}
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Score the reply and end the episode.
+
+        Returns:
+            An empty observation, the reward, terminated (true), truncated (false), and the parts.
+            A reply that could not be scored has the reward 0.0, and ``info["scored"]`` is false.
+        """
+        if self._asked is None or self._answered:
+            raise ResetNeeded("nothing is asked; call reset() before step()")
+        self._answered = True
+        score = self.score(self._asked, action)
+        info = {
+            "scored": score.value is not None,
+            "reason": score.reason,
+            "parts": dict(score.parts),
+        }
+        return "", 0.0 if score.value is None else float(score.value), True, False, info
+
+    def render(self) -> str | None:
+        """Return the prompt, in render mode "ansi"."""
+        return self._asked.prompt if self.render_mode == "ansi" and self._asked else None
+
+    def _checked_index(self, index: int, split: str) -> int:
+        size = self.size(checked_split(split))
+        if not 0 <= index < size:
+            raise UsageError(f"{self.id} has no {split} item {index}: they are 0 to {size - 1}")
+        return index
+
+
+def checked_split(split: str) -> str:
+    """Return the split if there is one of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if split not in SPLITS:
+        raise unknown("split", str(split), SPLITS)
+    return split
+
+
+def split_of(env_id: str, content: str) -> str:
+    """Return the split that a piece of content belongs to: one in eight is for eval.
+
+    A generator that draws again until the content is of the split it is asked for cannot ask in
+    eval what it asks in train, however often the content comes up.
+
+    Example:
+        >>> [split_of("me/Add-v0", f"{n}+{n}") for n in range(4)]
+        ['train', 'train', 'train', 'train']
+    """
+    return "eval" if stream_seed("split", env_id, content) % 8 == 0 else "train"

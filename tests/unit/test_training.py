@@ -1,0 +1,302 @@
+"""The loop: exact gradients, common random numbers, what is left out, and going on to the bit."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from small_world import Successor, small_config, small_model, small_training
+
+from bakeoff.algorithms import ALGORITHMS, make
+from bakeoff.errors import UsageError
+from bakeoff.training.batch import collate, micro_batches, minibatches
+from bakeoff.training.learner import Diverged, Learner
+from bakeoff.training.ledger import Ledger
+from bakeoff.training.loop import Training
+from bakeoff.training.meter import Meter, OutOfMemory
+from bakeoff.training.order import item_indices
+from bakeoff.training.sampler import CacheSampler, Decoding
+from bakeoff.types import Batch, Item, Score
+
+
+def sampled_batch(model, n: int = 12) -> Batch:  # type: ignore[no-untyped-def]
+    prompts = [model.prompt_ids(text) for text in ("1?", "23?", "456?")]
+    completions = CacheSampler(model).sample(prompts, n // 3, Decoding(max_new_tokens=9), 0)
+    rewards = [float(i % 3 == 0) for i in range(n)]
+    return collate(completions, rewards, [i // (n // 3) for i in range(n)], pad_id=0)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_micro_batches_give_the_gradient_of_the_whole_batch(name: str) -> None:
+    gradients = []
+    for micro_batch in (1, 5, 12):
+        model = small_model(1)
+        config = small_config(micro_batch=micro_batch, minibatches=1, max_grad_norm=1e9)
+        learner = Learner(model, make(name), config, Ledger())
+        batch = learner.annotate(sampled_batch(model), Meter("cpu"))
+        credit = learner.algorithm.advantages(batch)
+        batch = batch._replace(adv_BT=credit.adv_BT, return_BT=credit.return_BT)
+        grads: list[torch.Tensor] = []
+        learner.optimizer.step = lambda found=grads, m=learner.policy: found.extend(  # type: ignore[method-assign,misc]
+            p.grad.clone() for p in m.parameters()
+        )
+        learner.learn(batch, 0, 0, Meter("cpu"))
+        gradients.append(grads)
+
+    for grads in gradients[:-1]:
+        torch.testing.assert_close(grads, gradients[-1], rtol=1e-4, atol=1e-7)
+
+
+def test_trimming_a_micro_batch_keeps_every_counted_token() -> None:
+    batch = sampled_batch(small_model(1))
+
+    pieces = list(micro_batches(batch, 5))
+
+    assert sum(float(p.mask_BT.sum()) for p in pieces) == float(batch.mask_BT.sum())
+    assert sum(float(p.prompt_mask_BP.sum()) for p in pieces) == float(batch.prompt_mask_BP.sum())
+    assert all(p.mask_BT.shape[1] == int(p.mask_BT.sum(1).max()) for p in pieces)
+
+
+def test_minibatches_share_out_every_completion_once() -> None:
+    batch = sampled_batch(small_model(1))._replace(group_B=torch.arange(12))
+
+    pieces = [mini.group_B.tolist() for mini in minibatches(batch, 5, "test", 0)]
+
+    assert sorted(row for piece in pieces for row in piece) == list(range(12))
+    assert [len(piece) for piece in pieces] == [3, 3, 2, 2, 2]
+
+
+@pytest.mark.parametrize("size", [1, 7, 10, 2**31])
+def test_items_of_an_update_depend_on_the_seed_alone(size: int) -> None:
+    assert item_indices(3, 5, 4, size) == item_indices(3, 5, 4, size)
+    assert all(0 <= index < size for index in item_indices(3, 5, 4, size))
+    assert size == 1 or any(
+        item_indices(3, u, 4, size) != item_indices(4, u, 4, size) for u in range(3)
+    )
+
+
+def test_every_item_comes_once_before_one_comes_twice() -> None:
+    drawn = [i for update in range(5) for i in item_indices(0, update, 3, 7)]
+
+    assert sorted(drawn[:7]) == sorted(drawn[7:14]) == list(range(7))
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_all_algorithms_of_a_seed_meet_the_same_items_and_first_samples(name: str) -> None:
+    reports = list(small_training(name, updates=1, samples_per_update=99).run())
+    baseline = list(small_training("grpo", updates=1, samples_per_update=99).run())
+
+    assert reports[1].samples == baseline[1].samples
+    assert reports[0].eval_metrics == baseline[0].eval_metrics
+
+
+def test_the_first_critic_values_are_zero() -> None:
+    learner = Learner(small_model(1), make("ppo"), small_config(), Ledger())
+
+    batch = learner.annotate(sampled_batch(small_model(1)), Meter("cpu"))
+
+    assert batch.value_BT is not None
+    assert (batch.value_BT == 0).all()
+
+
+def test_a_reference_model_exists_only_when_a_kl_term_asks_for_it() -> None:
+    without = Learner(small_model(), make("grpo"), small_config(), Ledger())
+    having = Learner(small_model(), make("grpo:kl_coef=0.1"), small_config(), Ledger())
+
+    assert without.reference is None
+    assert having.reference is not None
+    assert having.ledger.now["reference_weights"] == having.ledger.now["policy_weights"] > 0
+
+
+def test_the_reference_stays_and_the_policy_moves() -> None:
+    training = small_training("grpo:kl_coef=0.1")
+    initial = small_model(0).model.state_dict()
+
+    *_, last = training.run()
+
+    assert training.learner.reference is not None
+    torch.testing.assert_close(training.learner.reference.state_dict(), initial, rtol=0, atol=0)
+    assert last.metrics["kl_ref"] > 0
+
+
+class Unscorable(Successor):
+    """Cannot score replies to odd items, or to any."""
+
+    def __init__(self, odd_only: bool) -> None:
+        self.odd_only = odd_only
+
+    def score(self, item: Item, reply: str) -> Score:
+        if not self.odd_only or int(item.prompt[0]) % 2:
+            return Score(None, {}, "the checker timed out")
+        return super().score(item, reply)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_what_cannot_be_scored_is_left_out_and_counted(name: str) -> None:
+    """The gradient is the one of a run that never saw those completions."""
+    training = small_training(name, environment=Unscorable(odd_only=True), updates=1)
+
+    *_, report = training.run()
+
+    items = item_indices(0, 0, 4, 10)
+    odd = sum(index % 2 for index in items)
+    assert report.counters.unscored_completions == 4 * odd > 0
+    assert report.metrics["completions/unscored_frac"] == pytest.approx(odd / 4)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_an_update_without_any_score_changes_nothing_and_goes_on(name: str) -> None:
+    training = small_training(name, environment=Unscorable(odd_only=False), updates=2)
+
+    *_, report = training.run()
+
+    initial = small_model(0).model.state_dict()
+    torch.testing.assert_close(training.learner.policy.state_dict(), initial, rtol=0, atol=0)
+    assert "reward/mean" not in report.metrics
+    assert report.counters.unscored_completions == 2 * 16
+
+
+def test_a_score_that_is_not_a_number_is_not_a_score() -> None:
+    class Broken(Successor):
+        def score(self, item: Item, reply: str) -> Score:
+            return Score(math.nan, {})
+
+    *_, report = small_training(environment=Broken(), updates=1).run()
+
+    assert report.counters.unscored_completions == 16
+    assert report.samples[0].score.reason == "the score is nan"
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_as_diverged() -> None:
+    training = small_training("reinforce")
+    broken = training.learner.algorithm._replace(
+        policy_loss=lambda batch, logp_BT: (logp_BT.sum() * math.nan, {})
+    )
+    training.learner.algorithm = broken
+
+    with pytest.raises(Diverged, match="policy loss is nan"):
+        list(training.run())
+
+
+def test_weights_that_are_not_finite_end_the_run_as_diverged() -> None:
+    training = small_training()
+    with torch.no_grad():
+        next(training.learner.policy.parameters()).fill_(math.nan)
+
+    with pytest.raises(Diverged, match="logits"):
+        list(training.run())
+
+
+def test_a_group_of_one_is_refused_where_groups_are_compared() -> None:
+    with pytest.raises(UsageError, match="at least 2 completions"):
+        small_training("grpo", group_size=1)
+
+    small_training("reinforce", group_size=1)
+    small_training("ppo", group_size=1)
+
+
+def state(training: Training) -> dict[str, torch.Tensor]:
+    learner = training.learner
+    tensors = {f"policy.{k}": v for k, v in learner.policy.state_dict().items()}
+    if learner.critic is not None:
+        tensors |= {f"critic.{k}": v for k, v in learner.critic.state_dict().items()}
+    return tensors
+
+
+@pytest.mark.parametrize("name", [*ALGORITHMS, "grpo:kl_coef=0.1"])
+def test_a_resumed_run_is_the_same_to_the_bit(name: str, tmp_path: Path) -> None:
+    knobs = {"updates": 5, "checkpoint_every": 2, "warmup_updates": 2, "decay": "cosine"}
+    whole = small_training(name, **knobs)
+    expected = {report.update: report.metrics for report in whole.run()}
+
+    stopped = small_training(name, **knobs)
+    for report in stopped.run(tmp_path):
+        if report.update == 3:  # one update past the last checkpoint
+            break
+    resumed = small_training(name, **knobs)
+    metrics = {report.update: report.metrics for report in resumed.run(tmp_path)}
+
+    assert list(metrics) == [3, 4, 5]
+    assert metrics == {update: expected[update] for update in metrics}
+    torch.testing.assert_close(state(resumed), state(whole), rtol=0, atol=0)
+    assert resumed.counters.completion_tokens == whole.counters.completion_tokens
+
+
+def test_a_kill_between_the_two_renames_of_a_checkpoint_loses_nothing(tmp_path: Path) -> None:
+    training = small_training(updates=2, checkpoint_every=1)
+    list(training.run(tmp_path))
+    (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.old")
+
+    resumed = small_training(updates=2, checkpoint_every=1)
+
+    assert list(resumed.run(tmp_path)) == []
+    torch.testing.assert_close(state(resumed), state(training), rtol=0, atol=0)
+
+
+def test_phases_of_an_update_add_up_to_its_wall_time() -> None:
+    training = small_training("ppo", updates=1)
+    *_, report = training.run()
+    names = [phase.name for phase in report.phases]
+
+    assert names == [
+        *("rollout", "reward", "values", "advantage", "update_policy", "update_critic"),
+        *("eval", "other"),
+    ]
+    train_s = sum(p.wall_s for p in report.phases if p.name != "eval")
+    # the counter stops before the report is put together, which belongs to "other"
+    assert report.counters.train_s <= train_s
+
+
+def test_a_critic_shows_in_the_ledger_and_the_peak_is_accounted_for() -> None:
+    rows = {}
+    for name in ("grpo", "ppo"):
+        training = small_training(name, updates=1)
+        list(training.run())
+        peak = training.meter.peak_bytes
+        table = training.ledger.rows(peak, training.learner.predicted_bytes(), "rss")
+        assert sum(int(row["bytes_at_peak"]) for row in table) == peak  # type: ignore[call-overload]
+        rows[name] = {row["component"]: row for row in table}
+
+    policy = rows["ppo"]["policy_weights"]["bytes_max"]
+    assert rows["ppo"]["critic_weights"]["bytes_max"] > 0.9 * policy  # type: ignore[operator]
+    assert rows["grpo"]["critic_weights"]["bytes_max"] == 0
+    assert rows["ppo"]["critic_optimizer"]["bytes_predicted"] == pytest.approx(
+        rows["ppo"]["critic_optimizer"]["bytes_max"], rel=0.01
+    )
+
+
+def test_the_meter_sees_memory_that_was_freed_within_a_phase() -> None:
+    meter = Meter("cpu")
+    with meter.phase("quiet") as quiet:
+        pass
+    with meter.phase("loud") as loud:
+        torch.ones(32 * 2**20, dtype=torch.float32).sum()  # 128 MiB
+    with meter.phase("after") as after:
+        pass
+
+    assert quiet.peak_bytes and loud.peak_bytes and after.peak_bytes
+    assert loud.peak_bytes - quiet.peak_bytes >= 120 * 2**20
+    assert loud.peak_bytes - after.peak_bytes >= 120 * 2**20
+    assert meter.peak_bytes == loud.peak_bytes
+
+
+def test_a_phase_over_the_limit_ends_the_run() -> None:
+    meter = Meter("cpu", limit_bytes=1)
+
+    message = "in phase 'rollout', over the limit of 0 MiB"
+    with pytest.raises(OutOfMemory, match=message), meter.phase("rollout"):
+        pass
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", [*ALGORITHMS, "reinforce:baseline=leave_one_out"])
+def test_every_algorithm_learns_the_smallest_environment(name: str, seed: int) -> None:
+    training = small_training(
+        name, seed=seed, updates=120, prompts_per_update=10, group_size=8, learning_rate=2e-3
+    )
+
+    reports = list(training.run())
+
+    start, end = (report.eval_metrics["score/mean"] for report in (reports[0], reports[-1]))
+    assert start <= 0.3
+    assert end >= 0.8
