@@ -1,1 +1,22 @@
-"""Comparisons: cells, measurements, statistics, tables, reports, the command line."""
+"""Comparisons: cells, measurements, statistics, tables, reports, the command line.
+
+``from bakeoff.comparisons import compare`` runs a comparison from Python. Importing this package
+alone imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bakeoff.comparisons.comparison import Comparison, compare
+
+__all__ = ["Comparison", "compare"]
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        from bakeoff.comparisons import comparison
+
+        return getattr(comparison, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

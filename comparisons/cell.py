@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.comparisons.host import cpu_name, host_facts
+from bakeoff.comparisons.host import host
 from bakeoff.comparisons.recorder import Recorder, write_json
 from bakeoff.comparisons.schema import SCHEMA_VERSION
 from bakeoff.errors import UsageError
@@ -28,6 +28,8 @@ from bakeoff.errors import UsageError
 if TYPE_CHECKING:
     from bakeoff.training.config import TrainConfig
     from bakeoff.training.loop import Training
+
+HOST_COLUMNS = ("host_id", "os", "python", "package_version", "git_sha", "git_dirty")
 
 EXIT_CODES = {"ok": 0, "error": 1, "diverged": 3, "oom": 4}
 
@@ -73,9 +75,13 @@ class Cell:
         self.folder = folder
         self.spec: dict[str, Any] = json.loads((folder / "spec.json").read_text())
         self.started = time.perf_counter()
+        self.host = host()
+        versions = self.host["versions"]
         self.status: dict[str, Any] = {
             **{k: v for k, v in self.spec.items() if k not in ("config", "memory_limit_bytes")},
-            **host_facts(),
+            **{key: self.host[key] for key in HOST_COLUMNS},
+            "torch": versions["torch"],
+            "transformers": versions["transformers"],
             "schema_version": SCHEMA_VERSION,
             "started_utc": now(),
             "load_avg_start": os.getloadavg()[0],
@@ -129,7 +135,9 @@ class Cell:
             "config_json": json.dumps(flat(config)),
             "semantics_json": json.dumps(dict(algorithm.semantics)),
             "device": device,
-            "device_name": torch.cuda.get_device_name() if device == "cuda" else cpu_name(),
+            "device_name": torch.cuda.get_device_name()
+            if device == "cuda"
+            else self.host["cpu_model"],
             "n_devices": 1,
             "threads": torch.get_num_threads(),
         }

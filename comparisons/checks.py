@@ -1,0 +1,104 @@
+"""Whether everything that a comparison names exists, asked before anything is written or run."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from bakeoff.comparisons.grid import Experiment, normal_form
+from bakeoff.errors import UsageError
+from bakeoff.plugins import Spec, parse_spec
+
+CELL_MODULE = "bakeoff.comparisons.cell"
+
+
+def check(experiment: Experiment) -> None:
+    """Accept a comparison whose algorithms, environments and models all exist.
+
+    Environments are built, so that an empty data folder shows now and not in every cell. Only
+    algorithms with arguments, or of the user's own, need torch to be checked: that is done in a
+    process of its own, since the driver must stay small.
+
+    Raises:
+        UsageError: something is missing or misspelled; the text is one line.
+    """
+    from bakeoff import algorithms, models
+
+    for name in experiment.algorithms:
+        algorithms.known(parse_spec(name).target)
+    for name in experiment.models:
+        models.check(name)
+    for name in experiment.environments:
+        builds(name)
+    if experiment.memory_limit is not None and not Path("/proc/self/status").exists():
+        raise UsageError("memory_limit needs /proc/<pid>/status, which only Linux has")
+    group_size = experiment.config["group_size"]
+    in_need = [name for name in experiment.algorithms if group_size < 2 or _needs_torch(name)]
+    if in_need:
+        _check_in_process(in_need, group_size)
+
+
+@functools.cache
+def builds(environment: str) -> None:
+    """Build an environment and drop it again; once is enough.
+
+    Raises:
+        UsageError: it does not exist, or cannot be built with these arguments.
+    """
+    from bakeoff import envs
+
+    envs.make(environment).close()
+
+
+def with_data(environments: Iterable[str], data: str | None) -> tuple[str, ...]:
+    """Return the environments, those that take ``data`` with this folder (as an absolute path).
+
+    Raises:
+        UsageError: none of them takes it, one has it already, or cannot be built with it.
+    """
+    names = tuple(environments)
+    if data is None:
+        return names
+    path = str(Path(data).expanduser().resolve())
+    changed = tuple(_with_data(name, path) for name in names)
+    if changed == names:
+        raise UsageError(f"--data: none of these takes it: {', '.join(names)}")
+    return changed
+
+
+def _with_data(name: str, path: str) -> str:
+    spec = parse_spec(name)
+    if "data" in spec.arguments:
+        raise UsageError(f"--data: '{name}' names its data already")
+    changed = normal_form(str(Spec(spec.target, {**spec.arguments, "data": path})))
+    try:
+        builds(changed)
+    except UsageError as error:
+        if str(error).startswith("unknown argument of") and "'data';" in str(error):
+            return name
+        raise
+    return changed
+
+
+def _needs_torch(name: str) -> bool:
+    from bakeoff.algorithms import ALGORITHMS
+
+    spec = parse_spec(name)
+    return bool(spec.arguments) or spec.target not in ALGORITHMS
+
+
+def _check_in_process(names: list[str], group_size: int) -> None:
+    command = [sys.executable, "-m", CELL_MODULE, "--group-size", str(group_size)]
+    command += ["--check", *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise UsageError(last_line(done.stderr) or f"{', '.join(names)} cannot be checked")
+
+
+def last_line(text: str) -> str:
+    """Return the last line that is not blank, without the command's own prefix."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1].removeprefix("bakeoff: error: ") if lines else ""

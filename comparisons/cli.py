@@ -1,0 +1,186 @@
+"""The ``bakeoff`` command. Only what a command needs is imported, when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bakeoff.comparisons.flags import TRAIN_CHECKPOINT_EVERY, parse
+from bakeoff.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from bakeoff.comparisons.grid import Experiment
+
+USAGE, INTERRUPTED = 2, 130
+NOT_SETTINGS = ("command", "data", "config", "print_config", "retry", "quiet")
+
+
+def main(argv: Sequence[str] | None = None, *, cell: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code.
+
+    0: done (of a grid: its cells have ended, at least one of them ``ok``); 1: every cell failed, or
+    a model could not be had; 2: a mistake in what was asked for; 130: interrupted.
+
+    Args:
+        argv: the arguments; those of this process by default.
+        cell: the command that runs a cell, in place of bakeoff's own.
+    """
+    try:
+        args = parse(sys.argv[1:] if argv is None else argv)
+        code = 0 if args.command is None else COMMANDS[args.command](args, cell)
+        sys.stdout.flush()
+        return code
+    except UsageError as error:
+        return _failed(error, USAGE)
+    except KeyboardInterrupt:
+        print("bakeoff: interrupted; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `bakeoff envs | head`; keep the interpreter from flushing again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def compare(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
+    """Run a grid and print what came out."""
+    experiment = _experiment(args, {})
+    if "print_config" in args:
+        return _print_config(experiment)
+    return _run(experiment, args, cell)
+
+
+def train(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
+    """Run one cell, and say where its table and its model are."""
+    from bakeoff.comparisons.folder import place, settle
+    from bakeoff.comparisons.grid import cells
+
+    if "seeds" in args:
+        args.seeds = args.seeds + ","  # one seed, not so many
+    defaults = {"algorithms": "grpo", "seeds": [0], "checkpoint_every": TRAIN_CHECKPOINT_EVERY}
+    experiment = _experiment(args, defaults, prefix="train-")
+    if len(cells(experiment)) != 1:
+        raise UsageError("bakeoff train runs one cell; bakeoff compare runs many")
+    if "print_config" in args:
+        return _print_config(experiment)
+    code = _run(experiment, args, cell)
+    folder = place(experiment.out, cells(settle(experiment))[0])
+    print(f"\ntable: {folder / 'curves.csv'}")
+    if (folder / "model").is_dir():
+        print(f"model: {folder / 'model'}")
+    return code
+
+
+def report(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
+    """Rebuild a results folder's tables, figures and report."""
+    from bakeoff.comparisons import report as reports
+
+    reports.write(args.folder)
+    print(reports.console(args.folder))
+    return 0
+
+
+def envs(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
+    """List the environments."""
+    from bakeoff.envs import describe
+
+    _print_table(describe())
+    return 0
+
+
+def algorithms(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
+    """List the algorithms."""
+    from bakeoff.algorithms import ALGORITHMS, ENTRY_POINTS
+    from bakeoff.plugins import entry_point_targets
+
+    rows = [(name, preset.summary) for name, preset in ALGORITHMS.items()]
+    _print_table([*rows, *entry_point_targets(ENTRY_POINTS).items()])
+    return 0
+
+
+def models(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
+    """List the models, or fetch one."""
+    from bakeoff.models import MODELS, ModelError
+
+    if "action" not in args or args.action is None:
+        _print_table((name, f"{card.summary}; {card.source}") for name, card in MODELS.items())
+        return 0
+    if args.action != "fetch":
+        raise unknown("action of bakeoff models", args.action, ["fetch"])
+    if getattr(args, "name", None) is None:
+        raise UsageError("name the model to fetch: bakeoff models fetch smollm2")
+    if args.name not in MODELS:
+        raise unknown("model", args.name, MODELS)
+    if args.name != "smollm2":
+        print(f"{args.name} ships with bakeoff: there is nothing to fetch")
+        return 0
+    from bakeoff.models.smollm2 import fetch
+
+    try:
+        folder = fetch(lambda text: print(text, flush=True))
+    except ModelError as error:
+        return _failed(error, 1)
+    print(f"smollm2 is in {folder}")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, Sequence[str] | None], int]] = {
+    "compare": compare,
+    "train": train,
+    "report": report,
+    "envs": envs,
+    "algorithms": algorithms,
+    "models": models,
+}
+
+
+def _experiment(args: argparse.Namespace, defaults: dict[str, Any], prefix: str = "") -> Experiment:
+    """Return the comparison of flags, which come before a config file, before the defaults."""
+    from bakeoff.comparisons.checks import with_data
+    from bakeoff.comparisons.grid import default_out
+    from bakeoff.comparisons.settings import experiment_of, read_config
+
+    if os.getcwd() not in sys.path:  # `python -m` has it, the installed command has not
+        sys.path.append(os.getcwd())
+    given = {key: value for key, value in vars(args).items() if key not in NOT_SETTINGS}
+    written = read_config(args.config) if "config" in args else {}
+    settings = {**defaults, **written, **given}
+    experiment = experiment_of(settings)
+    environments = with_data(experiment.environments, getattr(args, "data", None))
+    settings["environments"] = list(environments)
+    if settings.get("out") is None:
+        names = [*experiment.algorithms, *environments] if prefix else environments
+        settings["out"] = default_out(names, experiment.models, prefix.rstrip("-"))
+    return experiment_of(settings)
+
+
+def _run(experiment: Experiment, args: argparse.Namespace, cell: Sequence[str] | None) -> int:
+    from bakeoff.comparisons import driver
+    from bakeoff.comparisons import report as reports
+
+    command = driver.CELL_COMMAND if cell is None else cell
+    driver.run(experiment, retry="retry" in args, quiet="quiet" in args, command=command)
+    print(reports.console(experiment.out))
+    return 0 if "ok" in driver.statuses(experiment) else 1
+
+
+def _print_config(experiment: Experiment) -> int:
+    from bakeoff.comparisons.checks import check
+    from bakeoff.comparisons.settings import config_text
+
+    check(experiment)
+    print(config_text(experiment), end="")
+    return 0
+
+
+def _print_table(rows: Iterable[tuple[str, str]]) -> None:
+    found = list(rows)
+    width = max(len(name) for name, _ in found)
+    for name, summary in found:
+        print(f"{name:<{width}}  {summary}")
+
+
+def _failed(error: Exception, code: int) -> int:
+    print(f"bakeoff: error: {' '.join(str(error).split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,116 @@
+"""What is said of a cell that ended: its status if it left none, its last words, what to try."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from bakeoff.comparisons.folder import read_json
+from bakeoff.comparisons.grid import CellSpec
+from bakeoff.comparisons.host import host
+from bakeoff.comparisons.process import Ending
+from bakeoff.comparisons.schema import RUNS_COLUMNS
+from bakeoff.errors import UsageError
+
+TAIL_BYTES = 16_384
+LINE_CHARACTERS = 300
+
+
+def status_of_killed(cell: CellSpec, ending: Ending, folder: Path) -> dict[str, Any]:
+    """Return the ``status.json`` of a cell that did not write one: everything known of its end."""
+    status, error_type, message = _why(cell, ending, tail(folder / "log.txt", 1))
+    ended = datetime.now(UTC)
+    started = ended - timedelta(seconds=ending.wall_s)
+    progress = progress_of(folder)
+    facts = host()
+    known = {
+        name: getattr(cell, name) for name in CellSpec.__dataclass_fields__ if name in RUNS_COLUMNS
+    }
+    return {
+        **dict.fromkeys(RUNS_COLUMNS),
+        **{
+            key: value
+            for key, value in {**facts, **facts["versions"]}.items()
+            if key in RUNS_COLUMNS
+        },
+        **known,
+        "budget_kind": "updates",
+        "budget_value": cell.config["updates"],
+        "status": status,
+        "exit_code": ending.exit_code,
+        "error_type": error_type,
+        "error_message": message,
+        "started_utc": started.isoformat(timespec="seconds"),
+        "ended_utc": ended.isoformat(timespec="seconds"),
+        "wall_s": ending.wall_s,
+        "peak_rss_bytes": ending.peak_rss_bytes,
+        "updates": progress.get("update"),
+        "completion_tokens": progress.get("completion_tokens"),
+    }
+
+
+def progress_of(folder: Path) -> dict[str, Any]:
+    """Return what a cell last said of its progress; empty if it has said nothing readable."""
+    try:
+        return read_json(folder / "progress.json") or {}
+    except UsageError:
+        return {}
+
+
+def tail(log: Path, lines: int) -> list[str]:
+    """Return the last lines of a log that are not blank, cut to what a terminal can show safely."""
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - TAIL_BYTES))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return []
+    kept = [line.rstrip() for line in text.splitlines() if line.strip()][-lines:]
+    return ["".join(c if c.isprintable() else " " for c in line)[:LINE_CHARACTERS] for line in kept]
+
+
+def advice(status: Mapping[str, Any]) -> str:
+    """Return what to try after a cell that failed, in one sentence; empty if it did not."""
+    if status.get("status") == "error" and status.get("exit_code") == -signal.SIGKILL:
+        return (
+            "The system killed it, most likely for memory: try a smaller --micro-batch and "
+            "--sample-batch, then --retry."
+        )
+    return {
+        "oom": "Try a smaller --micro-batch and --sample-batch (in a new --out), or a higher "
+        "--memory-limit with --retry.",
+        "timeout": "Try a longer --cell-timeout with --retry, or fewer --updates in a new --out.",
+        "diverged": "Try a smaller --learning-rate or --max-grad-norm, in a new --out.",
+        "error": "Once its cause is mended, --retry runs it again.",
+    }.get(str(status.get("status")), "")
+
+
+def _why(cell: CellSpec, ending: Ending, last: list[str]) -> tuple[str, str, str]:
+    """Return status, error type and message of a cell that left no status."""
+    if ending.reason == "timeout":
+        return "timeout", "Timeout", f"stopped by the cell timeout after {ending.wall_s:.1f} s"
+    if ending.reason == "oom":
+        peak, limit = ending.peak_rss_bytes or 0, cell.memory_limit_bytes or 0
+        message = f"peak memory {_gib(peak)} is above the memory limit of {_gib(limit)}"
+        return "oom", "MemoryLimit", message
+    if ending.reason == "interrupted":
+        return "interrupted", "Interrupted", "stopped by the user; the same command goes on"
+    code = ending.exit_code
+    how = f"killed by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
+    words = f"; last line of the log: {last[0]}" if last else "; its log is empty"
+    return "error", "Killed", f"{how} and left no status{words}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f"signal {number} ({signal.Signals(number).name})"
+    except ValueError:
+        return f"signal {number}"
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB ({size} bytes)"

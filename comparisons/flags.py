@@ -1,0 +1,207 @@
+"""The command line's grammar: one parser, a flag for every knob, and errors that name the nearest.
+
+Nothing heavy is imported: every ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import bakeoff
+from bakeoff.errors import UsageError, unknown
+from bakeoff.training.config import knobs
+
+EPILOGS = {
+    "compare": """examples:
+  bakeoff compare
+      grpo, ppo and reinforce on arithmetic with the tiny model, three seeds
+  bakeoff compare --algorithms grpo,reinforce:baseline=leave_one_out --seeds 5 --updates 60
+  bakeoff compare --env bakeoff/GSM8K-v0 --data DIR --model smollm2 --memory-limit 8GiB
+  bakeoff compare --env my_envs.py:me/Add-v0 --out results/add
+The same command again goes on where it was stopped.""",
+    "train": """example:
+  bakeoff train --algorithm ppo --env bakeoff/Arithmetic-v0:level=3 --updates 100 --seed 1
+The same command again goes on from the last checkpoint.""",
+    "report": """example:
+  bakeoff report results/arithmetic-v0-tiny""",
+    "envs": """example:
+  bakeoff envs
+One's own: --env my_envs.py:me/Add-v0, where my_envs.py registers it.""",
+    "algorithms": """example:
+  bakeoff algorithms
+One's own: --algorithms my_file.py:function, which returns a bakeoff.types.Algorithm.""",
+    "models": """examples:
+  bakeoff models
+  bakeoff models fetch smollm2
+Any other: --model org/name from the Hugging Face hub, or a local folder.""",
+}
+
+SUMMARIES = {
+    "compare": "run algorithms side by side and write tables",
+    "train": "one run: one algorithm, one seed",
+    "report": "rebuild everything derived in a results folder",
+    "envs": "list the environments",
+    "algorithms": "list the algorithms",
+    "models": "list the models, or fetch one",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises ``UsageError``."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage and exiting."""
+        raise UsageError(message)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Read the command line.
+
+    Raises:
+        UsageError: an unknown command or flag, or a flag without its value.
+    """
+    parser, commands = _parsers()
+    if argv and not argv[0].startswith("-") and argv[0] not in commands:
+        raise unknown("command", argv[0], commands)
+    args, extra = parser.parse_known_args(argv)
+    if extra:
+        raise _unknown_argument(extra[0], args.command, commands.get(args.command, parser))
+    if args.command is None:
+        parser.print_help()
+    return args
+
+
+def _parsers() -> tuple[Parser, dict[str, Parser]]:
+    parser = Parser(
+        prog="bakeoff",
+        description="Reward environments for language models, and the algorithms that learn from "
+        "them, compared.",
+        epilog="examples:\n  bakeoff compare\n  bakeoff compare --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"bakeoff {bakeoff.__version__}")
+    adders: dict[str, Callable[[Parser], None]] = {
+        "compare": _add_compare,
+        "train": _add_train,
+        "report": _add_report,
+        "envs": lambda command: None,
+        "algorithms": lambda command: None,
+        "models": _add_models,
+    }
+    found = parser.add_subparsers(dest="command", metavar="command", parser_class=Parser)
+    commands = {}
+    for name, add in adders.items():
+        commands[name] = found.add_parser(
+            name,
+            help=SUMMARIES[name],
+            description=SUMMARIES[name][0].upper() + SUMMARIES[name][1:] + ".",
+            epilog=EPILOGS[name],
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            argument_default=argparse.SUPPRESS,
+        )
+        add(commands[name])
+    return parser, commands
+
+
+def _add_compare(command: Parser) -> None:
+    what = command.add_argument_group("what to compare")
+    what.add_argument(
+        "--algorithms",
+        action="append",
+        metavar="NAMES",
+        help="with commas between them, or repeated (default: grpo,ppo,reinforce)",
+    )
+    _add_places(what, repeated="; repeatable")
+    what.add_argument(
+        "--seeds", metavar="N", help="3 means 0, 1 and 2; or a list: 0,4,7 (default: 3)"
+    )
+    _add_running(command)
+
+
+def _add_train(command: Parser) -> None:
+    what = command.add_argument_group("what to train")
+    what.add_argument(
+        "--algorithm", action="append", dest="algorithms", metavar="NAME", help="(default: grpo)"
+    )
+    _add_places(what, repeated="")
+    what.add_argument("--seed", dest="seeds", metavar="N", help="(default: 0)")
+    _add_running(command)
+
+
+def _add_places(what: argparse._ArgumentGroup, repeated: str) -> None:
+    what.add_argument(
+        "--env",
+        action="append",
+        dest="environments",
+        metavar="SPEC",
+        help=f"environment, with arguments if any{repeated} (default: bakeoff/Arithmetic-v0)",
+    )
+    what.add_argument(
+        "--model",
+        action="append",
+        dest="models",
+        metavar="NAME",
+        help=f"a name, a hub id or a local folder{repeated} (default: tiny)",
+    )
+    what.add_argument(
+        "--data", metavar="PATH", help="folder of data, for every environment that takes one"
+    )
+
+
+def _add_running(command: Parser) -> None:
+    run = command.add_argument_group("how to run it")
+    run.add_argument("--out", metavar="DIR", help="results folder (default: results/...)")
+    run.add_argument("--memory-limit", metavar="SIZE", help="end a run that holds more: 8GiB")
+    run.add_argument("--cell-timeout", metavar="SECONDS", help="end a run that takes longer")
+    run.add_argument("--retry", action="store_true", help="run what failed once more")
+    run.add_argument("--quiet", action="store_true", help="print the results only")
+    run.add_argument("--config", type=Path, metavar="FILE", help="YAML file; flags come before it")
+    run.add_argument(
+        "--print-config", action="store_true", help="print the resolved YAML, and stop"
+    )
+    settings = command.add_argument_group("settings, the same in all runs")
+    for name, knob in knobs().items():
+        choices, default = knob.metadata["choices"], knob.default
+        if command.prog.endswith(" train") and name == "checkpoint_every":
+            default = TRAIN_CHECKPOINT_EVERY
+        kind = str(knob.type).partition(" | ")[0]
+        shown = "" if default is None else f" (default: {default})"
+        settings.add_argument(
+            f"--{name.replace('_', '-')}",
+            dest=name,
+            metavar="|".join(choices) or {"int": "N", "float": "X"}.get(kind, "WORD"),
+            help=f"{knob.metadata['help']}{shown}".replace("%", "%%"),
+        )
+
+
+TRAIN_CHECKPOINT_EVERY = 20
+"""Updates between checkpoints of ``bakeoff train``: it is there for the model, too."""
+
+
+def _add_report(command: Parser) -> None:
+    command.add_argument("folder", type=Path, metavar="DIR", help="results folder")
+
+
+def _add_models(command: Parser) -> None:
+    command.add_argument("action", nargs="?", metavar="fetch", help="download and convert one")
+    command.add_argument("name", nargs="?", metavar="NAME", help="its name")
+
+
+def _unknown_argument(
+    text: str, command: str | None, parser: argparse.ArgumentParser
+) -> UsageError:
+    """Return the error for an argument that the command does not have."""
+    of = f"bakeoff {command}" if command else "bakeoff"
+    flag = text.partition("=")[0]
+    if not flag.startswith("-"):
+        return UsageError(f"{of} does not take '{text}' (see {of} --help)")
+    flags: list[Any] = [option for action in parser._actions for option in action.option_strings]
+    near = difflib.get_close_matches(flag, flags, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return UsageError(f"unknown flag {flag} of {of}; {hint}(see {of} --help)")

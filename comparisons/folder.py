@@ -1,0 +1,226 @@
+"""A results folder: what was asked for, which cells have ended, and who is at work in it.
+
+    OUT/experiment.json            the comparison, so that the same command goes on with it
+    OUT/environment.json           the machine
+    OUT/cells/<cell_id>/spec.json  what the cell is to do
+                       /status.json  how it ended; written last, so its presence means it has ended
+                       /log.txt    what it printed
+
+Everything here is written whole or not at all (a temporary file, then a rename).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bakeoff.comparisons.grid import CellSpec, Experiment
+from bakeoff.comparisons.host import host
+from bakeoff.comparisons.schema import SCHEMA_VERSION
+from bakeoff.errors import UsageError
+
+RESUMABLE = ("interrupted", "timeout", "oom")
+"""Cut off from outside: such a cell may go on from its checkpoint; any other starts anew."""
+
+LISTS = ("algorithms", "environments", "models", "seeds")
+
+
+def settle(experiment: Experiment) -> Experiment:
+    """Return the experiment under the name its folder has; nothing is written.
+
+    Raises:
+        UsageError: the folder cannot hold this comparison: it is a file, holds something else, is
+            broken, or was made with other knobs.
+    """
+    recorded = _recorded(experiment.out)
+    if recorded is None:
+        return experiment
+    for key in sorted({*recorded["config"], *experiment.config}):
+        before = recorded["config"].get(key, "not there")
+        now = experiment.config.get(key, "not there")
+        if before != now:
+            raise UsageError(
+                f"{experiment.out} was made with {key}={_text(before)}, not {key}={_text(now)}: "
+                "only equal settings can be compared; use another --out, or the same setting"
+            )
+    return dataclasses.replace(experiment, name=recorded["name"])
+
+
+def record(experiment: Experiment) -> None:
+    """Write ``experiment.json``: this comparison, and all that the folder had been asked before."""
+    asked = {name: list(getattr(experiment, name)) for name in LISTS}
+    before = _recorded(experiment.out) or {}
+    union = {
+        name: [*before.get(name, []), *(x for x in asked[name] if x not in before.get(name, []))]
+        for name in LISTS
+    }
+    rest = {
+        "schema_version": SCHEMA_VERSION,
+        "name": experiment.name,
+        "memory_limit": experiment.memory_limit,
+        "cell_timeout": experiment.cell_timeout,
+        "config": dict(experiment.config),
+    }
+    write_json(experiment.out / "experiment.json", {**rest, **union})
+
+
+def record_host(out: Path) -> None:
+    """Write ``environment.json``; a host other than the first one gets a file of its own."""
+    facts = host()
+    first = read_json(out / "environment.json")
+    if first is None or first.get("host_id") == facts["host_id"]:
+        write_json(out / "environment.json", facts)
+    else:
+        write_json(out / f"environment-{facts['host_id']}.json", facts)
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[int]:
+    """Hold the folder, made if need be, for this process; yields the lock's file descriptor.
+
+    Cells inherit the descriptor. If the driver alone is killed, the lock therefore lasts until the
+    cell it had started has ended too, and nobody starts that cell a second time beside it.
+
+    Raises:
+        UsageError: another process holds it, or it cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = os.open(out / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UsageError(f"cannot write into {out}: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
+            raise UsageError(
+                f"another bakeoff (process {owner}, or a cell it started) is at work in {out}; "
+                "wait for it, stop it, or use another --out"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def place(out: Path, cell: CellSpec) -> Path:
+    """Return the folder of a cell."""
+    return out / "cells" / cell.cell_id
+
+
+def status(out: Path, cell: CellSpec) -> dict[str, Any] | None:
+    """Return how a cell ended, or ``None`` if it has not.
+
+    Raises:
+        UsageError: its ``status.json`` is broken.
+    """
+    path = place(out, cell) / "status.json"
+    found = read_json(path)
+    if found is not None and not isinstance(found.get("status"), str):
+        raise UsageError(f"{path} is broken: it names no status; delete it to run that cell again")
+    return found
+
+
+def pending(out: Path, grid: list[CellSpec], *, retry: bool) -> list[CellSpec]:
+    """Return the cells to run: not ended or interrupted ones, and with ``retry`` all but ``ok``."""
+    again = {cell.cell_id: status(out, cell) for cell in grid}
+
+    def due(found: dict[str, Any] | None) -> bool:
+        return (
+            found is None or found["status"] == "interrupted" or (retry and found["status"] != "ok")
+        )
+
+    return [cell for cell in grid if due(again[cell.cell_id])]
+
+
+def prepare(out: Path, cell: CellSpec) -> CellSpec:
+    """Make a cell's folder ready for its next attempt and return the cell with its number."""
+    folder = place(out, cell)
+    ended = status(out, cell)
+    try:
+        before = read_json(folder / "spec.json")
+    except UsageError:
+        before = None  # it is written anew below
+    if ended is not None and ended["status"] not in RESUMABLE:
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("status.json", "progress.json"):
+        (folder / name).unlink(missing_ok=True)
+    attempts = before.get("attempt", 1) if before else 0
+    cell = dataclasses.replace(cell, attempt=attempts + 1)
+    write_json(folder / "spec.json", dataclasses.asdict(cell))
+    return cell
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Return a JSON object, or ``None`` if there is no such file.
+
+    Raises:
+        UsageError: it is there and cannot be read.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is broken ({_line(error)}); repair it or delete it") from None
+    if not isinstance(value, dict):
+        raise UsageError(f"{path} is broken (not a JSON object); repair it or delete it")
+    return value
+
+
+def _recorded(out: Path) -> dict[str, Any] | None:
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file, not a results folder; use another --out")
+    path = out / "experiment.json"
+    try:
+        found = read_json(path)
+        occupied = out.is_dir() and any(entry.name != ".lock" for entry in out.iterdir())
+    except UsageError as error:
+        raise UsageError(f"{error}, or use another --out (its cells are untouched)") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {out}: {error.strerror}") from None
+    if found is None:
+        if occupied:
+            raise UsageError(
+                f"{out} is not a results folder (no experiment.json); use another --out"
+            )
+        return None
+    if found.get("schema_version") != SCHEMA_VERSION:
+        version = found.get("schema_version")
+        raise UsageError(
+            f"{path} has schema_version {version}, not {SCHEMA_VERSION}; use another --out"
+        )
+    shapes = {"name": str, "config": dict} | dict.fromkeys(LISTS, list)
+    for key, shape in shapes.items():
+        if not isinstance(found.get(key), shape):
+            raise UsageError(f"{path} is broken (no '{key}'); repair it or use another --out")
+    return found
+
+
+def _text(value: object) -> str:
+    return "default" if value is None else str(value)
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

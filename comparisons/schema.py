@@ -1,0 +1,92 @@
+"""The columns of every table, in one place; docs/tables.md says what each of them holds.
+
+This module imports nothing heavy: the process that trains a cell and the driver both need it.
+"""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 1
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+STATUSES = ("ok", "oom", "timeout", "diverged", "error", "interrupted")
+"""How a cell ended. Everything but ``ok`` is a failed cell, and keeps its row."""
+
+PHASES = (
+    "rollout",
+    "reward",
+    "old_logprob",
+    "ref_logprob",
+    "values",
+    "advantage",
+    "update_policy",
+    "update_critic",
+    "weight_sync",
+    "checkpoint",
+    "eval",
+    "other",
+)
+"""What the wall time of an update is made of, in the order of the figures."""
+
+COMPONENTS = (
+    "process_baseline",
+    "policy_weights",
+    "policy_grads",
+    "policy_optimizer",
+    "critic_weights",
+    "critic_grads",
+    "critic_optimizer",
+    "reference_weights",
+    "kv_cache",
+    "activations",
+    "rollout_buffer",
+    "other_tensors",
+    "unattributed",
+)
+"""What the peak memory of a run is made of, in the order of the figures."""
+
+RUNS_COLUMNS = _names("""
+    schema_version experiment run_id cell_id algorithm environment model seed pair_id repeat
+    budget_kind budget_value config_sha256 config_json semantics_json
+    status exit_code error_type error_message started_utc ended_utc
+    wall_s setup_s train_s eval_s cpu_s
+    updates prompts completions prompt_tokens completion_tokens trained_tokens unscored_completions
+    train_flops flops_method reward_initial reward_final reward_best eval_score eval_items
+    peak_rss_bytes peak_device_allocated_bytes peak_device_reserved_bytes peak_live_tensor_bytes
+    predicted_peak_bytes params_policy params_critic params_reference
+    dtype device device_name n_devices threads host_id os python torch transformers
+    package_version git_sha git_dirty load_avg_start attempt
+""")
+
+CURVES_COLUMNS = _names("""
+    run_id algorithm environment seed split metric value n update completion_tokens total_tokens
+    train_wall_s wall_s train_flops peak_rss_bytes
+""")
+
+PHASES_COLUMNS = _names("run_id update phase wall_s cpu_s tokens flops warmup peak_bytes")
+
+MEMORY_COLUMNS = _names("run_id rank component bytes_at_peak bytes_max bytes_predicted method")
+
+EVALS_COLUMNS = _names("run_id update item_id sample score tokens truncated")
+
+SUMMARY_COLUMNS = _names("""
+    algorithm environment model metric unit higher_is_better at_axis at_value n_seeds n_failed
+    mean sd se ci_low ci_high ci_method ci_level median iqm min max
+""")
+
+PAIRWISE_COLUMNS = _names("""
+    environment model metric at_axis at_value algorithm_a algorithm_b n_pairs mean_a mean_b
+    difference diff_ci_low diff_ci_high ratio_b_over_a ratio_ci_low ratio_ci_high ci_method
+    p_value p_value_holm min_possible_p test prob_b_better seed_correlation verdict note
+""")
+
+RAW_TABLES = {
+    "curves.csv": CURVES_COLUMNS,
+    "phases.csv": PHASES_COLUMNS,
+    "memory.csv": MEMORY_COLUMNS,
+    "evals.csv": EVALS_COLUMNS,
+}
+"""What a cell appends to while it lives; ``bakeoff report`` merges them over all cells."""

@@ -1,0 +1,177 @@
+"""From what a person wrote, in flags or in a ``--config`` file, to a checked comparison.
+
+A config file is flat YAML: the keys ``algorithms``, ``environments``, ``models``, ``seeds``,
+``out``, ``memory_limit``, ``cell_timeout``, and every knob of ``bakeoff.training.config``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bakeoff.comparisons.grid import Experiment, plan
+from bakeoff.errors import UsageError, unknown
+from bakeoff.training.config import knobs
+
+KEYS = ("algorithms", "environments", "models", "seeds", "out", "memory_limit", "cell_timeout")
+UNITS = {"B": 1} | {
+    f"{letter}{middle}B": base**power
+    for power, letter in enumerate("KMGT", start=1)
+    for middle, base in (("", 1000), ("i", 1024))
+}
+
+
+def experiment_of(settings: Mapping[str, Any]) -> Experiment:
+    """Return the comparison that settings describe; values are text or what YAML makes of it.
+
+    Raises:
+        UsageError: a value that cannot be read, or is out of its range.
+
+    Example:
+        >>> made = experiment_of({"algorithms": "grpo,ppo", "seeds": "0,4", "memory_limit": "2KiB"})
+        >>> made.algorithms, made.seeds, made.memory_limit
+        (('grpo', 'ppo'), (0, 4), 2048)
+    """
+    values = {key: value for key, value in settings.items() if value is not None or key not in KEYS}
+    if "algorithms" in values:
+        values["algorithms"] = _names("algorithms", values["algorithms"], commas=True)
+    for key in ("environments", "models"):
+        if key in values:
+            values[key] = _names(key, values[key], commas=False)
+    readers = {"seeds": seeds, "memory_limit": size, "cell_timeout": _seconds, "out": _folder}
+    for key, read in readers.items():
+        if key in values:
+            values[key] = read(values[key])
+    for name, knob in knobs().items():
+        if name in values:
+            values[name] = _number(knob, values[name])
+    return plan(**values)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the settings in a config file.
+
+    Raises:
+        UsageError: it is missing, no YAML, no mapping, or has an unknown key.
+    """
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"no such config file: {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark else ""
+        what = getattr(error, "problem", None) or "not YAML"
+        raise UsageError(f"{path} is broken YAML{where}: {what}") from None
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise UsageError(f"{path} must hold 'key: value' lines, not a {type(found).__name__}")
+    known = [*KEYS, *knobs()]
+    for key in found:
+        if key not in known:
+            raise unknown(f"key in {path}", str(key), known)
+    return found
+
+
+def config_text(experiment: Experiment) -> str:
+    """Return a comparison as the YAML of a config file; reading it gives the same comparison."""
+    import yaml
+
+    values = {key: getattr(experiment, key) for key in KEYS}
+    values |= {key: list(values[key]) for key in ("algorithms", "environments", "models", "seeds")}
+    values |= {"out": str(experiment.out), **experiment.config}
+    if experiment.memory_limit is not None:
+        values["memory_limit"] = size_text(experiment.memory_limit)
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def seeds(value: object) -> int | list[int]:
+    """Return seeds: ``3`` means 0, 1 and 2; ``0,4,7`` and ``4,`` mean those.
+
+    Raises:
+        UsageError: it is neither a whole number nor a list of them.
+
+    Example:
+        >>> seeds("3"), seeds("0,4,7"), seeds("4,"), seeds([1, 2])
+        (3, [0, 4, 7], [4], [1, 2])
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, list):
+        return value  # what is in it is checked where the comparison is made
+    words = [word.strip() for word in str(value).rstrip(", ").split(",")]
+    if not all(re.fullmatch(r"-?[0-9]{1,18}", word) for word in words):
+        raise UsageError(f"seeds are a number (3) or a list (0,4,7), not '{value}'")
+    numbers = [int(word) for word in words]
+    return numbers if "," in str(value) else numbers[0]
+
+
+def size(value: object) -> int:
+    """Return a number of bytes, written with its unit.
+
+    Raises:
+        UsageError: it has no known unit, or is no number.
+
+    Example:
+        >>> size("8GiB"), size("1.5 MB")
+        (8589934592, 1500000)
+    """
+    units = {unit.lower(): factor for unit, factor in UNITS.items()}
+    found = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) *([A-Za-z]{1,3})", str(value).strip())
+    if found is None or found[2].lower() not in units:
+        known = ", ".join(UNITS)
+        raise UsageError(f"a memory limit is a number with a unit, 8GiB, not '{value}' ({known})")
+    return int(float(found[1]) * units[found[2].lower()])
+
+
+def size_text(count: int) -> str:
+    """Return a number of bytes in the largest unit that gives it exactly.
+
+    Example:
+        >>> size_text(8 * 2**30), size_text(1500)
+        ('8GiB', '1500B')
+    """
+    units = [unit for unit in ("TiB", "GiB", "MiB", "KiB") if count % UNITS[unit] == 0]
+    return f"{count // UNITS[units[0]]}{units[0]}" if units else f"{count}B"
+
+
+def _names(key: str, value: object, *, commas: bool) -> list[str]:
+    """Return names given as text (with commas between them, if there may be), or as a list."""
+    names: list[str] = []
+    for name in value if isinstance(value, list) else [value]:
+        if not isinstance(name, str):
+            raise UsageError(f"{key} must be names, not {value!r}")
+        names += name.split(",") if commas else [name]
+    return [name.strip() for name in names if name.strip()]
+
+
+def _seconds(value: object) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        raise UsageError(f"cell_timeout is a number of seconds, not '{value}'") from None
+
+
+def _folder(value: object) -> Path:
+    if not isinstance(value, str | Path) or not str(value):
+        raise UsageError(f"out must be a folder's name, not {value!r}")
+    return Path(value).expanduser()
+
+
+def _number(knob: dataclasses.Field[Any], value: object) -> object:
+    """Return a knob's text as a number if it is one; YAML, too, takes ``1e-4`` for a word."""
+    kind = {"int": int, "float": float}.get(str(knob.type).partition(" | ")[0])
+    if kind is None or not isinstance(value, str):
+        return value
+    try:
+        return kind(value)
+    except ValueError:
+        return value  # the knob's own check says what is wrong with it
