@@ -75,6 +75,7 @@ class Cell:
         self.folder = folder
         self.spec: dict[str, Any] = json.loads((folder / "spec.json").read_text())
         self.started = time.perf_counter()
+        self.earlier_cpu_s = 0.0
         self.host = host()
         versions = self.host["versions"]
         self.status: dict[str, Any] = {
@@ -104,7 +105,7 @@ class Cell:
             "error_message": first_line(error) if error else None,
             "ended_utc": now(),
             "wall_s": time.perf_counter() - self.started,
-            "cpu_s": time.process_time(),
+            "cpu_s": self.earlier_cpu_s + time.process_time(),
         }
         write_json(self.folder / "status.json", self.status)
         return EXIT_CODES[status]
@@ -124,8 +125,6 @@ class Cell:
         device = config.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        if config.threads:
-            torch.set_num_threads(config.threads)
         environment = envs.make(self.spec["environment"])
         algorithm = algorithms.make(self.spec["algorithm"])
         config = self._resolved(config, environment.reply_tokens, models)
@@ -139,7 +138,6 @@ class Cell:
             if device == "cuda"
             else self.host["cpu_model"],
             "n_devices": 1,
-            "threads": torch.get_num_threads(),
         }
         ledger = Ledger()
         if device == "cpu":
@@ -147,6 +145,8 @@ class Cell:
 
             ledger.set("process_baseline", status_bytes("VmRSS:") or 0)
         language_model = load(self.spec["model"], device=device)
+        torch.set_num_threads(config.threads or default_threads(language_model.model))
+        self.status["threads"] = torch.get_num_threads()
         meter = Meter(device, limit_bytes=self.spec.get("memory_limit_bytes"))
         self.training = Training(
             language_model,
@@ -158,9 +158,18 @@ class Cell:
             ledger=ledger,
         )
         self.status |= parameter_counts(self.training)
-        recorder = Recorder(self.folder, self.spec, config.updates, self.started)
-        recorder.keep_until(saved_updates(self.folder))
         self.status["setup_s"] = time.perf_counter() - self.started
+        saved = saved_updates(self.folder)
+        if saved is not None:
+            self._take_up_earlier_attempts()
+        recorder = Recorder(
+            self.folder,
+            self.spec,
+            config.updates,
+            started=self.started,
+            earlier_cpu_s=self.earlier_cpu_s,
+        )
+        recorder.keep_until(saved)
         for report in self.training.run(self.folder):
             recorder.write(report, self.training.meter.peak_rss_bytes)
             self.status |= recorder.totals
@@ -177,6 +186,15 @@ class Cell:
             rate = models.default_learning_rate(self.spec["model"])
             optimizer = replace(optimizer, learning_rate=rate)
         return replace(config, sampling=sampling, optimizer=optimizer)
+
+    def _take_up_earlier_attempts(self) -> None:
+        """Count the time that attempts before this one took, lost work included."""
+        try:
+            earlier = json.loads((self.folder / "progress.json").read_text())
+        except FileNotFoundError:
+            return
+        self.started -= earlier["elapsed_s"]
+        self.earlier_cpu_s = earlier["cpu_s"]
 
     def _write_memory(self) -> None:
         """Write memory.csv and the peaks, as far as the run came."""
@@ -210,6 +228,16 @@ def how_it_failed(error: Exception) -> str:
     if cpu_oom or isinstance(error, MemoryError | torch.OutOfMemoryError):
         return "oom"
     return "error"
+
+
+def default_threads(model: Any) -> int:
+    """Return how many CPU threads suit a model: one if it is small, else all that may be used.
+
+    Below some ten million parameters the threads of an operation wait for each other longer than
+    they work, and on a machine that does anything else besides, much longer.
+    """
+    small = sum(p.numel() for p in model.parameters()) < 10_000_000
+    return 1 if small else len(os.sched_getaffinity(0)) or 1
 
 
 def parameter_counts(training: Training) -> dict[str, object]:

@@ -26,9 +26,27 @@ class Recorder:
         totals: the columns of ``runs.csv`` that the run's progress decides.
     """
 
-    def __init__(self, folder: Path, spec: Mapping[str, Any], updates: int, started: float) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        spec: Mapping[str, Any],
+        updates: int,
+        *,
+        started: float,
+        earlier_cpu_s: float = 0.0,
+    ) -> None:
+        """Record in ``folder`` what the cell of ``spec`` reports.
+
+        Args:
+            folder: the cell's.
+            spec: the cell's.
+            updates: how many there will be.
+            started: when the cell was started, by ``time.perf_counter``; earlier by the time that
+                attempts before this one took.
+            earlier_cpu_s: CPU seconds of those attempts.
+        """
         self.folder, self.spec, self.updates = folder, spec, updates
-        self.started = started
+        self.started, self.earlier_cpu_s = started, earlier_cpu_s
         self.totals: dict[str, Any] = {}
         self._rewards: list[float] = []
 
@@ -170,6 +188,7 @@ class Recorder:
                 "completion_tokens": counters.completion_tokens,
                 "tokens_per_s": counters.completion_tokens / seconds if seconds else None,
                 "elapsed_s": time.perf_counter() - self.started,
+                "cpu_s": self.earlier_cpu_s + time.process_time(),
             },
         )
 

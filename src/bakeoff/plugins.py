@@ -121,4 +121,7 @@ def entry_point_targets(group: str) -> dict[str, str]:
 def _scalar(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return str(value)
+    text = str(value)
+    if isinstance(value, float) and "e" in text and "." not in text:
+        return text.replace("e", ".0e")  # YAML reads 1e-05 as a word, and 1.0e-05 as a number
+    return text

@@ -66,7 +66,7 @@ class TrainConfig:
     checkpoint_every: int = _knob(
         0, "updates between checkpoints; also keeps the final model; 0 keeps neither", low=0
     )
-    threads: int = _knob(0, "CPU threads; 0 takes all there are", low=0)
+    threads: int = _knob(0, "CPU threads; 0 takes one for a small model and all for others", low=0)
     device: str = _knob("auto", "where to run", choices=("auto", "cpu", "cuda"))
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

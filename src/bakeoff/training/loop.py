@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bakeoff.errors import UsageError
 from bakeoff.streams import stream_seed
 from bakeoff.training.batch import collate
-from bakeoff.training.checkpoint import load_checkpoint, save_checkpoint
+from bakeoff.training.checkpoint import load_checkpoint, save_checkpoint, saved_updates
 from bakeoff.training.config import TrainConfig
 from bakeoff.training.flops import FlopModel, flop_model
 from bakeoff.training.learner import Diverged, Learner
@@ -103,21 +103,29 @@ class Training:
             yield self._report({}, [], evaluate=True)
         for update in range(self.counters.updates, self.config.updates):
             self.meter.start_update()
+            self._save(checkpoints)
             started = time.perf_counter()
             metrics, samples = self._update(update)
             self.counters.updates = update + 1
             self.counters.train_s += time.perf_counter() - started
             last = update + 1 == self.config.updates
-            yield self._report(
-                metrics,
-                samples[: self.config.samples_per_update],
-                evaluate=last or (update + 1) % self.config.eval_every == 0,
-                checkpoint=checkpoints if self._checkpoint_due(update + 1) else None,
-            )
+            evaluate = last or (update + 1) % self.config.eval_every == 0
+            kept = samples[: self.config.samples_per_update]
+            yield self._report(metrics, kept, evaluate=evaluate)
+        self._save(checkpoints)
 
-    def _checkpoint_due(self, update: int) -> bool:
-        every = self.config.checkpoint_every
-        return every > 0 and (update % every == 0 or update == self.config.updates)
+    def _save(self, folder: Path | None) -> None:
+        """Write a checkpoint if one is due.
+
+        Called only after the last update's report was taken up: a checkpoint that is ahead of the
+        rows would lose them, rows that are ahead of the checkpoint are written again.
+        """
+        every, done = self.config.checkpoint_every, self.counters.updates
+        if folder is None or not every or not done or done == saved_updates(folder):
+            return
+        if done % every == 0 or done == self.config.updates:
+            with self.meter.phase("checkpoint"):
+                save_checkpoint(folder, self.learner, self.counters)
 
     def _report(
         self,
@@ -125,12 +133,8 @@ class Training:
         samples: Sequence[Sample],
         *,
         evaluate: bool,
-        checkpoint: Path | None = None,
     ) -> Report:
         eval_samples = self._evaluate() if evaluate else []
-        if checkpoint is not None:
-            with self.meter.phase("checkpoint"):
-                save_checkpoint(checkpoint, self.learner, self.counters)
         eval_metrics = sample_metrics(eval_samples, score="score") if evaluate else {}
         return Report(
             update=self.counters.updates,

@@ -1,0 +1,201 @@
+"""Bad input: exit code 2, one line that names the mistake and the nearest choice, nothing lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bakeoff.comparisons.cli import main
+
+
+def complaint(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
+    """Run a command that must fail as misuse, and return the one line that it prints."""
+    code = main(argv)
+    captured = capsys.readouterr()
+    assert code == 2
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith("bakeoff: error: ")
+    return line
+
+
+@pytest.mark.parametrize(
+    ("argv", "named"),
+    [
+        (["comapre"], ["'comapre'", "'compare'"]),
+        (["compare", "--algorithms", "gppo"], ["algorithm 'gppo'", "'ppo'"]),
+        (["compare", "--algorithms", "grpo:clipp=0.1"], ["'clipp'", "'clip'"]),
+        (["compare", "--algorithms", "grpo:clip=-1"], ["clip", "-1"]),
+        (["compare", "--algorithms", "nowhere.py:mine"], ["nowhere.py"]),
+        (["compare", "--group-size", "1", "--algorithms", "grpo"], ["grpo", "group_size"]),
+        (["compare", "--env", "bakeoff/Arithmetik-v0"], ["Arithmetik", "'bakeoff/Arithmetic-v0'"]),
+        (["compare", "--env", "bakeoff/Arithmetic-v0:levle=1"], ["'levle'", "'level'"]),
+        (["compare", "--env", "bakeoff/Arithmetic-v0:level=99"], ["level", "99"]),
+        (["compare", "--model", "tinny"], ["model 'tinny'", "'tiny'"]),
+        (["compare", "--data", "."], ["--data", "bakeoff/Arithmetic-v0"]),
+        (["compare", "--updates", "0"], ["updates", "at least 1", "0"]),
+        (["compare", "--updates", "many"], ["updates", "whole number", "'many'"]),
+        (["compare", "--learning-rate", "nan"], ["learning_rate"]),
+        (["compare", "--updates"], ["--updates"]),
+        (["compare", "--update", "3"], ["--update", "--updates"]),
+        (["compare", "--algorithm=grpo"], ["--algorithm", "--algorithms"]),
+        (["compare", "grpo"], ["'grpo'"]),
+        (["compare", "--decay", "cosin"], ["'cosin'", "'cosine'"]),
+        (["compare", "--seeds", "0"], ["at least one seed"]),
+        (["compare", "--seeds", "1,1"], ["seed 1"]),
+        (["compare", "--seeds", "0,-1"], ["-1"]),
+        (["compare", "--seeds", "few"], ["'few'"]),
+        (["compare", "--memory-limit", "8"], ["'8'", "8GiB"]),
+        (["compare", "--memory-limit", "0GiB"], ["memory_limit", "above 0"]),
+        (["compare", "--cell-timeout", "-5"], ["cell_timeout", "above 0"]),
+        (["compare", "--cell-timeout", "soon"], ["'soon'"]),
+        (["compare", "--config", "nowhere.yaml"], ["nowhere.yaml"]),
+        (["train", "--algorithm", "grpo", "--algorithm", "ppo"], ["one cell", "bakeoff compare"]),
+        (["report", "nowhere"], ["nowhere"]),
+        (["models", "fetch"], ["bakeoff models fetch smollm2"]),
+        (["models", "fetch", "smolm2"], ["'smolm2'", "'smollm2'"]),
+        (["models", "fecth"], ["'fecth'", "'fetch'"]),
+    ],
+)
+def test_a_mistake_is_named_with_the_nearest_choice_and_nothing_is_written(
+    argv: list[str],
+    named: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    line = complaint(capsys, argv)
+
+    assert [part for part in named if part not in line] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("algoritms: [grpo]\n", ["'algoritms'", "'algorithms'"]),
+        ("- grpo\n", ["list"]),
+        ("algorithms: [grpo\n", ["broken YAML", "line 2"]),
+        ("updates: !!python/object/apply:os.system ['true']\n", ["broken YAML"]),
+        ("updates: true\n", ["updates", "True"]),
+        ("algorithms: 3\n", ["algorithms", "3"]),
+        ("seeds: [0, one]\n", ["'one'"]),
+        ("1: 2\n", ["'1'"]),
+    ],
+)
+def test_a_mistake_in_a_config_file_is_named(
+    text: str, named: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "grid.yaml"
+    file.write_text(text)
+
+    line = complaint(capsys, ["compare", "--config", str(file), "--out", str(tmp_path / "out")])
+
+    assert [part for part in named if part not in line] == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_data_folder_is_noticed_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    argv = ["compare", "--env", "bakeoff/GSM8K-v0", "--data", str(tmp_path / "empty")]
+
+    line = complaint(capsys, [*argv, "--out", str(tmp_path / "out")])
+
+    assert str(tmp_path / "empty") in line
+    assert not (tmp_path / "out").exists()
+
+
+def recorded(folder: Path, **changes: object) -> Path:
+    """Make a results folder's experiment.json, with changes, and return the folder."""
+    from bakeoff.comparisons.folder import record
+    from bakeoff.comparisons.grid import plan
+
+    folder.mkdir()
+    record(plan(algorithms=["grpo"], seeds=1, out=folder, updates=3))
+    path = folder / "experiment.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    return folder
+
+
+def test_other_settings_for_the_same_folder_are_refused_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = recorded(tmp_path / "out")
+    before = (out / "experiment.json").read_bytes()
+
+    line = complaint(capsys, ["compare", "--out", str(out), "--updates", "5"])
+
+    assert "updates=3, not updates=5" in line
+    assert "--out" in line
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == {"experiment.json": before}
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ('{"schema_version": 1, "na', "experiment.json is broken"),
+        ("[]", "not a JSON object"),
+        ("{}", "schema_version"),
+        ('{"schema_version": 1, "name": "x"}', "no 'config'"),
+        ('{"schema_version": 99, "name": "x"}', "schema_version 99"),
+    ],
+)
+def test_a_half_written_results_folder_is_named_and_left_alone(
+    content: str, named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    (out / "cells").mkdir(parents=True)
+    (out / "experiment.json").write_text(content)
+
+    line = complaint(capsys, ["compare", "--out", str(out)])
+
+    assert named in line
+    assert (out / "experiment.json").read_text() == content
+
+
+def test_a_cell_whose_status_is_torn_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bakeoff.comparisons.folder import place
+    from bakeoff.comparisons.grid import cells, plan
+
+    out = recorded(tmp_path / "out")
+    (cell,) = cells(plan(algorithms=["grpo"], seeds=1, out=out, updates=3))
+    place(out, cell).mkdir(parents=True)
+    (place(out, cell) / "status.json").write_text('{"status": "o')
+
+    argv = ["compare", "--algorithms", "grpo", "--seeds", "1", "--updates", "3", "--out", str(out)]
+    line = complaint(capsys, argv)
+
+    assert f"{cell.cell_id}/status.json is broken" in line
+
+
+def test_a_model_that_cannot_be_fetched_is_said_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # a file where the cache folder should be: whether or not the extra is installed, it must fail
+    (tmp_path / "cache").write_text("")
+    monkeypatch.setenv("BAKEOFF_CACHE", str(tmp_path / "cache"))
+
+    argv = ["compare", "--model", "smollm2", "--out", str(tmp_path / "out")]
+    line = complaint(capsys, argv)
+
+    assert "smollm2" in line or str(tmp_path / "cache") in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_something_else_and_a_file_are_no_results_folders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+
+    assert "not a results folder" in complaint(capsys, ["compare", "--out", str(tmp_path)])
+    line = complaint(capsys, ["compare", "--out", str(tmp_path / "thesis.tex")])
+    assert "is a file" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
