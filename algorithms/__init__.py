@@ -102,14 +102,17 @@ def _function(target: str) -> Callable[..., Algorithm]:
         place = ALGORITHMS[target].target
     else:
         place = entry_point_targets(ENTRY_POINTS).get(target, target)
-    return cast(Callable[..., Algorithm], import_object(place))
+    found = import_object(place)
+    if not callable(found):
+        raise UsageError(f"{target} is not a function that returns an Algorithm")
+    return cast(Callable[..., Algorithm], found)
 
 
 def _argument(
     function: Callable[..., Algorithm], name: str, default: object, value: object
 ) -> object:
     """Return the value to pass; a name is looked up where a function is expected."""
-    if not callable(default):
+    if default is inspect.Parameter.empty or not callable(default):
         return value
     if callable(value):
         return value
@@ -123,6 +126,6 @@ def _argument(
         and inspect.signature(found).parameters.keys()
         == inspect.signature(default).parameters.keys()
     }
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise unknown(f"{name} of {function.__name__}", str(value), choices)
-    return choices[str(value)]
+    return choices[value]

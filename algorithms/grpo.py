@@ -17,7 +17,7 @@ from torch import Tensor
 from bakeoff.algorithms.advantages import group_mean, group_std, per_token
 from bakeoff.algorithms.aggregation import sequence_mean
 from bakeoff.algorithms.losses import clipped_policy_loss
-from bakeoff.algorithms.ranges import require, require_whole
+from bakeoff.algorithms.ranges import require, require_flag, require_whole
 from bakeoff.types import Algorithm, Batch, Credit
 
 
@@ -44,6 +44,7 @@ def grpo(
     """
     require(clip=(clip, 0, 1), kl_coef=(kl_coef, 0, None))
     require_whole("epochs", epochs, 1)
+    require_flag("scale_by_std", scale_by_std)
 
     def advantages(batch: Batch) -> Credit:
         adv_B = batch.reward_B - group_mean(batch.reward_B, batch.group_B)

@@ -35,3 +35,18 @@ def require_whole(name: str, value: int, low: int) -> None:
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < low:
         raise ValueError(f"{name} must be a whole number of at least {low}, not {value!r}")
+
+
+def require_flag(name: str, value: bool) -> None:
+    """Check that a value is true or false; a word such as ``none`` would count as true.
+
+    Raises:
+        ValueError: it is neither.
+
+    Example:
+        >>> require_flag("scale_by_std", "none")
+        Traceback (most recent call last):
+        ValueError: scale_by_std must be true or false, not 'none'
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, not {value!r}")

@@ -58,7 +58,12 @@ def check(specs: list[str], group_size: int) -> int:
         try:
             algorithm = algorithms.make(spec)
         except UsageError as error:
-            print(error, file=sys.stderr)
+            print(" ".join(str(error).split()), file=sys.stderr)
+            return 2
+        except (Exception, SystemExit) as error:  # code of the user's may raise anything
+            print(
+                f"algorithm '{spec}': {type(error).__name__}: {first_line(error)}", file=sys.stderr
+            )
             return 2
         if group_size < algorithm.min_group_size:
             print(
@@ -97,7 +102,10 @@ class Cell:
         except Exception as caught:
             status, error = how_it_failed(caught), caught
             traceback.print_exc()
-        self._write_memory()
+        try:
+            self._write_memory()
+        except OSError:
+            traceback.print_exc()
         self.status |= {
             "status": status,
             "exit_code": EXIT_CODES[status],
@@ -170,9 +178,12 @@ class Cell:
             earlier_cpu_s=self.earlier_cpu_s,
         )
         recorder.keep_until(saved)
-        for report in self.training.run(self.folder):
-            recorder.write(report, self.training.meter.peak_rss_bytes)
-            self.status |= recorder.totals
+        try:
+            for report in self.training.run(self.folder):
+                recorder.write(report, self.training.meter.peak_rss_bytes)
+                self._write_memory()
+        finally:  # also what an attempt before this one counted, if it left nothing to do
+            self.status |= {**self.training.counters.as_dict(), **recorder.totals}
         if config.checkpoint_every:
             language_model.model.save_pretrained(self.folder / "model")
             language_model.tokenizer.save_pretrained(self.folder / "model")
@@ -198,7 +209,10 @@ class Cell:
 
     def _write_memory(self) -> None:
         """Write memory.csv and the peaks, as far as the run came."""
+        from bakeoff.training.meter import status_bytes
+
         if self.training is None:
+            self.status["peak_rss_bytes"] = status_bytes("VmHWM:")
             return
         import torch
 
@@ -237,7 +251,7 @@ def default_threads(model: Any) -> int:
     they work, and on a machine that does anything else besides, much longer.
     """
     small = sum(p.numel() for p in model.parameters()) < 10_000_000
-    return 1 if small else len(os.sched_getaffinity(0)) or 1
+    return 1 if small else len(os.sched_getaffinity(0))
 
 
 def parameter_counts(training: Training) -> dict[str, object]:
@@ -256,7 +270,7 @@ def parameter_counts(training: Training) -> dict[str, object]:
     }
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return an exception's text, on one line of bounded length."""
     return " ".join(str(error).split())[:500] or type(error).__name__
 

@@ -43,14 +43,25 @@ def check(experiment: Experiment) -> None:
 
 @functools.cache
 def builds(environment: str) -> None:
-    """Build an environment and drop it again; once is enough.
+    """Build an environment, ask for one item of each split and drop it again; once is enough.
 
     Raises:
-        UsageError: it does not exist, or cannot be built with these arguments.
+        UsageError: it does not exist, cannot be built with these arguments, or has no item.
     """
     from bakeoff import envs
 
-    envs.make(environment).close()
+    try:
+        built = envs.make(environment)
+        for split in envs.SPLITS:
+            if built.size(split) < 1:
+                raise UsageError(f"environment '{environment}' has no {split} items")
+            built.item(0, split)
+        built.close()
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:  # code of the user's may raise anything
+        reason = f"{type(error).__name__}: {error}"
+        raise UsageError(f"environment '{environment}' cannot be made: {reason}") from error
 
 
 def with_data(environments: Iterable[str], data: str | None) -> tuple[str, ...]:
@@ -62,6 +73,8 @@ def with_data(environments: Iterable[str], data: str | None) -> tuple[str, ...]:
     names = tuple(environments)
     if data is None:
         return names
+    if not data:  # an unset variable, most likely; it would mean the current folder
+        raise UsageError("--data names no folder: it is empty")
     path = str(Path(data).expanduser().resolve())
     changed = tuple(_with_data(name, path) for name in names)
     if changed == names:
@@ -73,7 +86,10 @@ def _with_data(name: str, path: str) -> str:
     spec = parse_spec(name)
     if "data" in spec.arguments:
         raise UsageError(f"--data: '{name}' names its data already")
-    changed = normal_form(str(Spec(spec.target, {**spec.arguments, "data": path})))
+    wanted = Spec(spec.target, {**spec.arguments, "data": path})
+    if _read_back(str(wanted)) != wanted:
+        raise UsageError(f"--data: '{path}' cannot stand in a name (':' or ' #' in it); link to it")
+    changed = normal_form(str(wanted))
     try:
         builds(changed)
     except UsageError as error:
@@ -81,6 +97,13 @@ def _with_data(name: str, path: str) -> str:
             return name
         raise
     return changed
+
+
+def _read_back(text: str) -> Spec | None:
+    try:
+        return parse_spec(text)
+    except UsageError:
+        return None
 
 
 def _needs_torch(name: str) -> bool:

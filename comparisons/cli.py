@@ -22,7 +22,8 @@ def main(argv: Sequence[str] | None = None, *, cell: Sequence[str] | None = None
     """Run the command line and return the exit code.
 
     0: done (of a grid: its cells have ended, at least one of them ``ok``); 1: every cell failed, or
-    a model could not be had; 2: a mistake in what was asked for; 130: interrupted.
+    a model could not be had, or a file could not be written; 2: a mistake in what was asked for;
+    130: interrupted.
 
     Args:
         argv: the arguments; those of this process by default.
@@ -41,6 +42,8 @@ def main(argv: Sequence[str] | None = None, *, cell: Sequence[str] | None = None
     except BrokenPipeError:  # `bakeoff envs | head`; keep the interpreter from flushing again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # a disk that is full, a folder that is not ours
+        return _failed(error, 1)
 
 
 def compare(args: argparse.Namespace, cell: Sequence[str] | None) -> int:

@@ -153,8 +153,9 @@ def prepare(out: Path, cell: CellSpec) -> CellSpec:
     if ended is not None and ended["status"] not in RESUMABLE:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("status.json", "progress.json"):
-        (folder / name).unlink(missing_ok=True)
+    (folder / "status.json").unlink(missing_ok=True)
+    if not any(folder.glob("checkpoint*")):  # else the next attempt goes on, and so does its clock
+        (folder / "progress.json").unlink(missing_ok=True)
     attempts = before.get("attempt", 1) if before else 0
     cell = dataclasses.replace(cell, attempt=attempts + 1)
     write_json(folder / "spec.json", dataclasses.asdict(cell))
@@ -182,7 +183,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} is broken ({_line(error)}); repair it or delete it") from None
     if not isinstance(value, dict):
         raise UsageError(f"{path} is broken (not a JSON object); repair it or delete it")
@@ -190,9 +191,13 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _recorded(out: Path) -> dict[str, Any] | None:
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file, not a results folder; use another --out")
     path = out / "experiment.json"
+    try:
+        for folder in (out, *out.parents):
+            if folder.exists() and not folder.is_dir():
+                raise UsageError(f"{folder} is a file, not a results folder; use another --out")
+    except OSError as error:
+        raise UsageError(f"cannot read {out}: {error.strerror}") from None
     try:
         found = read_json(path)
         occupied = out.is_dir() and any(entry.name != ".lock" for entry in out.iterdir())

@@ -21,6 +21,9 @@ from bakeoff.errors import UsageError
 from bakeoff.plugins import Spec, parse_spec
 from bakeoff.training.config import flat, train_config
 
+MAX_SEEDS = 1_000
+"""More than these is one seed that was taken for a number of them."""
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -206,6 +209,10 @@ def _distinct(kind: str, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
+    if isinstance(seeds, int) and seeds > MAX_SEEDS:
+        raise UsageError(
+            f"{seeds} seeds are more than {MAX_SEEDS}; for that one seed write '{seeds},'"
+        )
     found = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if not found:
         raise UsageError(f"at least one seed is needed (seeds={seeds})")

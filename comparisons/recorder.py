@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakeoff.comparisons.schema import RAW_TABLES
-from bakeoff.comparisons.tables import append_rows, read_rows
+from bakeoff.comparisons.tables import append_rows, read_rows, replace_file, write_rows
 
 if TYPE_CHECKING:
     from bakeoff.training.reports import Report, Sample
@@ -48,6 +48,7 @@ class Recorder:
         self.folder, self.spec, self.updates = folder, spec, updates
         self.started, self.earlier_cpu_s = started, earlier_cpu_s
         self.totals: dict[str, Any] = {}
+        self.warm_after = WARMUP_UPDATES
         self._rewards: list[float] = []
 
     def keep_until(self, update: int | None) -> None:
@@ -56,18 +57,20 @@ class Recorder:
             path = self.folder / name
             if not path.exists():
                 continue
-            rows = read_rows(path, columns) if update is not None and name != "memory.csv" else []
-            path.unlink()
-            kept = [row for row in rows if int(row["update"]) <= (update or 0)]
-            append_rows(path, columns, kept)
-            if name == "curves.csv":
-                self._remember(kept)
+            if update is None:
+                path.unlink()
+            elif name != "memory.csv":  # which is written whole, by the next report
+                rows = read_rows(path, columns)
+                kept = [row for row in rows if int(row["update"]) <= update]
+                write_rows(path, columns, kept)
+                if name == "curves.csv":
+                    self._remember(kept)
+        self.warm_after = (update or 0) + WARMUP_UPDATES
         path = self.folder / "samples.jsonl"
         if path.exists():
             lines = path.read_text().splitlines() if update is not None else []
-            path.write_text(
-                "".join(f"{line}\n" for line in lines if _update_of(line) <= (update or 0))
-            )
+            kept_lines = [f"{line}\n" for line in lines if _update_of(line) <= (update or 0)]
+            replace_file(path, "".join(kept_lines).encode())
 
     def write(self, report: Report, peak_rss_bytes: int) -> None:
         """Append the rows of one report and replace ``progress.json``."""
@@ -97,7 +100,13 @@ class Recorder:
         }
         completions = counters.completions // max(1, report.update)
         rows = [
-            {**shared, "split": split, "metric": metric, "value": value, "n": n}
+            {
+                **shared,
+                "split": split,
+                "metric": metric,
+                "value": value,
+                "n": _n(metric, n, metrics),
+            }
             for split, metrics, n in (
                 ("train", report.metrics, completions),
                 ("eval", report.eval_metrics, len(report.eval_samples)),
@@ -115,7 +124,7 @@ class Recorder:
                 "wall_s": phase.wall_s,
                 "cpu_s": phase.cpu_s,
                 "tokens": phase.tokens or None,
-                "warmup": report.update <= WARMUP_UPDATES,
+                "warmup": report.update <= self.warm_after,
                 "peak_bytes": phase.peak_bytes,
             }
             for phase in report.phases
@@ -156,8 +165,12 @@ class Recorder:
             self._rewards.append(report.metrics["reward/mean"])
         if report.eval_metrics:
             self.totals["eval_score"] = report.eval_metrics.get("score/mean")
-            self.totals["eval_items"] = len(report.eval_samples)
+            scored = (sample.score.value is not None for sample in report.eval_samples)
+            self.totals["eval_items"] = sum(scored)
         self.totals |= counted
+        self._sum_up_rewards()
+
+    def _sum_up_rewards(self) -> None:
         if self._rewards:
             self.totals |= {
                 "reward_initial": self._rewards[0],
@@ -169,6 +182,7 @@ class Recorder:
         """Take up the totals of the rows that an earlier attempt left."""
         train = [row for row in rows if row["split"] == "train" and row["metric"] == "reward/mean"]
         self._rewards = [float(row["value"]) for row in train]
+        self._sum_up_rewards()
         scores = [row for row in rows if row["split"] == "eval" and row["metric"] == "score/mean"]
         if scores:
             self.totals["eval_score"] = float(scores[-1]["value"])
@@ -194,11 +208,9 @@ class Recorder:
 
     @staticmethod
     def write_memory(folder: Path, run_id: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Write ``memory.csv``, in place of one that an earlier attempt left."""
-        path = folder / "memory.csv"
-        path.unlink(missing_ok=True)
+        """Write ``memory.csv`` whole, in place of the one that is there."""
         full = [{"run_id": run_id, "rank": 0, **row} for row in rows]
-        append_rows(path, RAW_TABLES["memory.csv"], full)
+        write_rows(folder / "memory.csv", RAW_TABLES["memory.csv"], full)
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
@@ -206,6 +218,13 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
     temporary = path.with_suffix(".json.new")
     temporary.write_text(json.dumps(value, indent=1))
     os.replace(temporary, path)
+
+
+def _n(metric: str, completions: int, metrics: Mapping[str, float]) -> int:
+    """Return over how many completions a metric is a mean: scores, over those that have one."""
+    if metric.startswith(("reward/", "score/")):
+        return round(completions * (1 - metrics["completions/unscored_frac"]))
+    return completions
 
 
 def _update_of(line: str) -> float:

@@ -184,7 +184,7 @@ def _json_object(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"it has no {path.name}") from None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise UsageError(f"{path.name} is not readable JSON") from None
     if not isinstance(value, dict):
         raise UsageError(f"{path.name} is not a JSON object")

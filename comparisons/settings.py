@@ -65,10 +65,10 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UsageError(f"no such config file: {path}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a month 13
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""
-        what = getattr(error, "problem", None) or "not YAML"
+        what = getattr(error, "problem", None) or str(error) or "not YAML"
         raise UsageError(f"{path} is broken YAML{where}: {what}") from None
     if found is None:
         return {}
@@ -161,7 +161,7 @@ def _seconds(value: object) -> float:
 
 
 def _folder(value: object) -> Path:
-    if not isinstance(value, str | Path) or not str(value):
+    if not isinstance(value, str | Path) or "\0" in str(value) or not str(value):
         raise UsageError(f"out must be a folder's name, not {value!r}")
     return Path(value).expanduser()
 

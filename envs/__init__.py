@@ -110,8 +110,13 @@ def known(target: str) -> None:
         UsageError: it names none; the nearest name is in the message.
     """
     names = {*ENVIRONMENTS, *_registered, *entry_point_targets(ENTRY_POINTS)}
+    if target.endswith(".py"):
+        raise UsageError(f"'{target}' names a file and no environment; write {target}:me/Name-v0")
     if ":" not in target and target not in names:
         raise unknown("environment", target, names)
+    place, colon, rest = target.partition(":")
+    if colon and place in names:
+        raise UsageError(f"'{target}': '{rest}' is no argument; write {place}:key=value")
 
 
 def make(spec: Spec | str, **arguments: Any) -> TextEnv:
@@ -160,6 +165,8 @@ def _resolved(target: str) -> str:
     if place:
         import_code(place)
         if id not in _registered and id not in ENVIRONMENTS:
+            if not _registered:
+                raise UsageError(f"{place} registers no environment, so there is no '{id}' in it")
             raise unknown(f"environment in {place}", id, _registered)
         return id
     installed = entry_point_targets(ENTRY_POINTS).get(id)

@@ -137,7 +137,7 @@ def _local_rows(folder: Path, path: Path) -> list[tuple[int, Mapping[str, Any]]]
 def _check_json(line: bytes, place: str) -> None:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{place}: not JSON ({error})") from None
     if not isinstance(row, dict):
         raise UsageError(f"{place}: not a JSON object")

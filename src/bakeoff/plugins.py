@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import math
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +20,8 @@ from types import ModuleType
 import yaml
 
 from bakeoff.errors import UsageError
+
+_EXPONENT = re.compile(r"[+-]?(\d{1,400}\.?\d{0,400}|\.\d{1,400})[eE][+-]?\d{1,4}")
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,7 @@ def parse_spec(text: str) -> Spec:
         elif key in arguments:
             raise UsageError(f"'{text}' gives '{key}' twice")
         else:
-            try:
-                arguments[key] = yaml.safe_load(value) if value else ""
-            except yaml.YAMLError:
-                arguments[key] = value
+            arguments[key] = _value(value)
     if not any(target):
         raise UsageError(f"'{text}' names nothing; write NAME or NAME:key=value")
     return Spec(":".join(target), arguments)
@@ -74,6 +75,8 @@ def import_code(place: str) -> ModuleType:
     Raises:
         UsageError: there is no such file or module.
     """
+    if not place:
+        raise UsageError("name a file or a module before the colon: my_file.py:name")
     if place.endswith(".py"):
         path = Path(place).resolve()
         name = "bakeoff_user_" + str(path).replace("/", "_").removesuffix(".py").replace(".", "_")
@@ -87,9 +90,12 @@ def import_code(place: str) -> ModuleType:
         sys.modules[name] = module
         try:
             spec.loader.exec_module(module)
-        except BaseException:
+        except Exception as error:
             del sys.modules[name]
-            raise
+            why = " ".join(str(error).split())
+            raise UsageError(
+                f"{place} cannot be imported: {type(error).__name__}: {why}"
+            ) from error
         return module
     try:
         return importlib.import_module(place)
@@ -118,10 +124,18 @@ def entry_point_targets(group: str) -> dict[str, str]:
     return {point.name: point.value for point in importlib.metadata.entry_points(group=group)}
 
 
+def _value(text: str) -> object:
+    """Read a YAML scalar, and also the numbers that YAML takes for words, such as ``1e-3``."""
+    try:
+        value = yaml.safe_load(text) if text else ""
+    except yaml.YAMLError:
+        return text
+    return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
+
+
 def _scalar(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    text = str(value)
-    if isinstance(value, float) and "e" in text and "." not in text:
-        return text.replace("e", ".0e")  # YAML reads 1e-05 as a word, and 1.0e-05 as a number
-    return text
+    if isinstance(value, float) and not math.isfinite(value):
+        return {math.inf: ".inf", -math.inf: "-.inf"}.get(value, ".nan")
+    return str(value)

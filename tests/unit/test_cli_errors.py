@@ -47,6 +47,12 @@ def complaint(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
         (["compare", "--seeds", "1,1"], ["seed 1"]),
         (["compare", "--seeds", "0,-1"], ["-1"]),
         (["compare", "--seeds", "few"], ["'few'"]),
+        (["compare", "--seeds", "20260101"], ["20260101 seeds", "'20260101,'"]),
+        (["compare", "--data", ""], ["--data", "empty"]),
+        (["compare", "--env", "mine.py"], ["mine.py:me/Name-v0"]),
+        (["compare", "--env", "bakeoff/Arithmetic-v0:level"], ["bakeoff/Arithmetic-v0:key=value"]),
+        (["compare", "--out", "x" * 300], ["File name too long"]),
+        (["compare", "--out", "a\0b"], ["out must be a folder's name"]),
         (["compare", "--memory-limit", "8"], ["'8'", "8GiB"]),
         (["compare", "--memory-limit", "0GiB"], ["memory_limit", "above 0"]),
         (["compare", "--cell-timeout", "-5"], ["cell_timeout", "above 0"]),
@@ -85,6 +91,8 @@ def test_a_mistake_is_named_with_the_nearest_choice_and_nothing_is_written(
         ("algorithms: 3\n", ["algorithms", "3"]),
         ("seeds: [0, one]\n", ["'one'"]),
         ("1: 2\n", ["'1'"]),
+        ("updates: 2024-13-45\n", ["broken YAML", "month"]),
+        ("seeds: " + "[" * 5000, ["broken YAML", "recursion"]),
     ],
 )
 def test_a_mistake_in_a_config_file_is_named(
@@ -109,6 +117,75 @@ def test_an_empty_data_folder_is_noticed_before_anything_runs(
 
     assert str(tmp_path / "empty") in line
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("line", ['{"question": "q", "ans', "[" * 100_000])
+def test_a_row_of_data_that_is_not_json_is_named(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "train.jsonl").write_text(f"{{}}\n{line}\n")
+
+    said = complaint(capsys, ["compare", "--env", "bakeoff/GSM8K-v0", "--data", str(tmp_path)])
+
+    assert f"{tmp_path}/train.jsonl, line 2: not JSON" in said
+
+
+@pytest.mark.parametrize("name", ["da:ta", "da=ta:x", "da #ta"])
+def test_a_folder_whose_name_a_spec_cannot_hold_is_refused_and_never_cut_short(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # "da #ta" is "da" to YAML, which here is another folder that exists
+    for folder in ("da", name):
+        (tmp_path / folder).mkdir()
+
+    argv = ["compare", "--env", "bakeoff/GSM8K-v0", "--data", str(tmp_path / name)]
+
+    assert f"'{tmp_path / name}' cannot stand in a name" in complaint(capsys, argv)
+
+
+REGISTERING = """
+from bakeoff.envs import register
+from bakeoff.types import Item
+def make(rng, text="?"): {body}
+register("cli/{name}-v0", make_item=make, sizes=dict(train=9, eval=9), rewards=dict(r=(1.0, len)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "argv", "named"),
+    [
+        ("1 / 0", ["--env", "mine.py:me/Add-v0"], ["mine.py", "ZeroDivisionError"]),
+        ("raise SystemExit(0)", ["--env", "mine.py:me/Add-v0"], ["mine.py", "SystemExit"]),
+        ("def f(:", ["--env", "mine.py:me/Add-v0"], ["mine.py", "SyntaxError"]),
+        (
+            REGISTERING.format(body="return 1 / 0", name="Raises"),
+            ["--env", "mine.py:cli/Raises-v0"],
+            ["cli/Raises-v0", "ZeroDivisionError"],
+        ),
+        (
+            REGISTERING.format(body="return Item('', 'same', '', '')", name="Few"),
+            ["--env", "mine.py:cli/Few-v0"],
+            ["cli/Few-v0", "too few"],
+        ),
+        ("1 / 0", ["--algorithms", "mine.py:f"], ["mine.py", "ZeroDivisionError"]),
+        ("raise SystemExit(0)", ["--algorithms", "mine.py:f"], ["mine.py", "SystemExit"]),
+    ],
+)
+def test_code_of_ones_own_that_fails_is_named_in_one_line(
+    text: str,
+    argv: list[str],
+    named: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(text)
+
+    line = complaint(capsys, ["compare", *argv])
+
+    assert [part for part in named if part not in line] == []
+    assert not (tmp_path / "results").exists()
 
 
 def recorded(folder: Path, **changes: object) -> Path:
@@ -141,6 +218,7 @@ def test_other_settings_for_the_same_folder_are_refused_by_name(
     [
         ('{"schema_version": 1, "na', "experiment.json is broken"),
         ("[]", "not a JSON object"),
+        ("[" * 100_000, "experiment.json is broken"),
         ("{}", "schema_version"),
         ('{"schema_version": 1, "name": "x"}', "no 'config'"),
         ('{"schema_version": 99, "name": "x"}', "schema_version 99"),
@@ -198,4 +276,18 @@ def test_a_folder_of_something_else_and_a_file_are_no_results_folders(
     assert "not a results folder" in complaint(capsys, ["compare", "--out", str(tmp_path)])
     line = complaint(capsys, ["compare", "--out", str(tmp_path / "thesis.tex")])
     assert "is a file" in line
+    line = complaint(capsys, ["compare", "--out", str(tmp_path / "thesis.tex" / "out")])
+    assert "thesis.tex is a file" in line
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_what_the_system_refuses_is_one_line_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # a folder where report.md should be written: os.replace fails, as on a full disk
+    from bakeoff.comparisons import report
+
+    monkeypatch.setattr(report, "write", lambda out: Path(out).write_text(""))
+
+    assert main(["report", str(tmp_path)]) == 1
+    assert "Is a directory" in capsys.readouterr().err

@@ -39,8 +39,8 @@ def save_checkpoint(folder: Path, learner: Learner, counters: Counters) -> None:
         save_file(_weights(module), new / f"{name}.safetensors")
         save_file(_optimizer_tensors(optimizer), new / f"{name}_optimizer.safetensors")
     (new / POSITION).write_text(json.dumps(counters.as_dict()))
-    shutil.rmtree(old, ignore_errors=True)
-    if final.exists():
+    if final.exists():  # if it does not, the old one is the only one until the rename
+        shutil.rmtree(old, ignore_errors=True)
         os.rename(final, old)
     os.rename(new, final)
     shutil.rmtree(old, ignore_errors=True)

@@ -59,7 +59,9 @@ class TrainConfig:
     micro_batch: int = _knob(
         64, "completions in one backward pass; changes memory, not results", low=1
     )
-    sample_batch: int = _knob(128, "completions sampled at a time; changes memory", low=1)
+    sample_batch: int = _knob(
+        128, "completions sampled at a time, at least one group; changes memory", low=1
+    )
     eval_every: int = _knob(10, "updates between evaluations on held-out items", low=1)
     eval_items: int = _knob(128, "held-out items of one evaluation, answered greedily", low=1)
     samples_per_update: int = _knob(2, "completions kept for people to read, per update", low=0)

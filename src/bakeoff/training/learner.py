@@ -113,10 +113,13 @@ class Learner:
         for epoch in range(algorithm.epochs):
             for mini in minibatches(batch, self.config.minibatches, seed, update, epoch):
                 mini = mini._replace(weight_BT=algorithm.aggregate(mini.mask_BT))
-                with meter.phase("update_policy"):
+                tokens = int(mini.mask_BT.sum())
+                with meter.phase("update_policy") as phase:
+                    phase.tokens += tokens
                     metrics = self._policy_step(mini, factor)
                 if self.critic is not None:
-                    with meter.phase("update_critic"):
+                    with meter.phase("update_critic") as phase:
+                        phase.tokens += tokens
                         metrics |= self._critic_step(mini, factor)
                 steps.append(metrics)
         # the mismatch can only be seen before the first step: after it the policy has moved

@@ -33,6 +33,7 @@ LIVES_IN = {
     "policy_grads": ("update_policy",),
     "critic_grads": ("update_critic",),
     "kv_cache": ("rollout", "eval"),
+    "rollout_buffer": ("values", "ref_logprob", "advantage", "update_policy", "update_critic"),
 }
 """Components that exist only within some phases."""
 

@@ -25,7 +25,7 @@ from bakeoff.training.order import item_indices
 from bakeoff.training.reports import Counters, Report, Sample
 from bakeoff.training.sampler import CacheSampler, Decoding, Sampler
 from bakeoff.training.statistics import batch_metrics, sample_metrics
-from bakeoff.types import Algorithm, Batch, Completion, Environment, Item, Metrics
+from bakeoff.types import Algorithm, Batch, Completion, Environment, Item, Metrics, Score
 
 if TYPE_CHECKING:
     from bakeoff.models.loading import LanguageModel
@@ -70,6 +70,9 @@ class Training:
                 f"group_size {config.group_size} is too small: the algorithm compares at least "
                 f"{algorithm.min_group_size} completions of one item"
             )
+        for split in ("train", "eval"):
+            if environment.size(split) < 1:
+                raise UsageError(f"environment '{environment.id}' has no {split} items")
         assert config.sampling.max_new_tokens is not None
         self.language_model, self.environment = language_model, environment
         self.config, self.seed, self.meter = config, seed, meter
@@ -168,7 +171,7 @@ class Training:
             credit = self.learner.algorithm.advantages(batch)
             batch = batch._replace(adv_BT=credit.adv_BT, return_BT=credit.return_BT)
             metrics |= batch_metrics(batch)
-        self.ledger.set("rollout_buffer", tensor_bytes(batch))
+            self.ledger.set("rollout_buffer", tensor_bytes(batch))
         metrics |= self.learner.learn(batch, self.seed, update, self.meter)
         return metrics, samples
 
@@ -199,9 +202,13 @@ class Training:
 
     def _judged(self, item: Item, completion: Completion) -> Sample:
         score = self.environment.score(item, completion.text)
-        if score.value is not None and not math.isfinite(score.value):
-            score = replace(score, value=None, reason=f"the score is {score.value}")
-        return Sample(item, completion, score)
+        if score.value is None:
+            return Sample(item, completion, score)
+        value = float(score.value)
+        parts = {name: float(part) for name, part in score.parts.items()}
+        if not math.isfinite(value):
+            return Sample(item, completion, Score(None, parts, f"the score is {value}"))
+        return Sample(item, completion, Score(value, parts))
 
     def _batch(self, samples: Sequence[Sample]) -> Batch | None:
         """Return the batch of what could be scored; group ``i`` is the ``i``-th item."""

@@ -26,13 +26,12 @@ class OutOfMemory(MemoryError):
 
 @dataclass
 class Phase:
-    """What one phase of one update took: seconds, tokens, FLOPs, and its peak in bytes."""
+    """What one phase of one update took: seconds, tokens, and its peak in bytes."""
 
     name: str
     wall_s: float = 0.0
     cpu_s: float = 0.0
     tokens: int = 0
-    flops: int = 0
     peak_bytes: int | None = None
 
 
@@ -85,7 +84,12 @@ class Meter:
                 torch.cuda.synchronize()
             phase.wall_s += time.perf_counter() - wall
             phase.cpu_s += time.process_time() - cpu
-        self._note_peak(phase, own_mark)
+            rss = self._note_peak(phase, own_mark)
+        if self.limit_bytes is not None and rss > self.limit_bytes:
+            raise OutOfMemory(
+                f"{rss / 2**20:.0f} MiB in phase '{phase.name}', "
+                f"over the limit of {self.limit_bytes / 2**20:.0f} MiB"
+            )
 
     def finish_update(self) -> list[Phase]:
         """Return the update's phases; ``other`` is what none of them covers, so they add up."""
@@ -106,7 +110,8 @@ class Meter:
             return self.cuda
         return True
 
-    def _note_peak(self, phase: Phase, own_mark: bool) -> None:
+    def _note_peak(self, phase: Phase, own_mark: bool) -> int:
+        """Take up the phase's peak, of a phase that failed too; return the process's."""
         rss = status_bytes("VmHWM:") or 0
         self.peak_rss_bytes = max(self.peak_rss_bytes, rss)
         peak = torch.cuda.max_memory_allocated() if self.cuda else rss
@@ -115,8 +120,4 @@ class Meter:
         if peak > self.peak_bytes:
             self.peak_bytes = peak
             self.on_peak(phase.name)
-        if self.limit_bytes is not None and rss > self.limit_bytes:
-            raise OutOfMemory(
-                f"{rss / 2**20:.0f} MiB in phase '{phase.name}', "
-                f"over the limit of {self.limit_bytes / 2**20:.0f} MiB"
-            )
+        return rss

@@ -52,7 +52,7 @@ class CacheSampler:
     """Samples with the training model itself, in its own precision.
 
     Attributes:
-        kv_cache_bytes: the largest cache held so far, in bytes.
+        kv_cache_bytes: the largest cache that the last call held, in bytes.
     """
 
     def __init__(self, language_model: LanguageModel, *, rows: int = 128) -> None:
@@ -82,6 +82,7 @@ class CacheSampler:
                 f"a prompt of {longest} tokens and max_new_tokens {decoding.max_new_tokens} do not "
                 f"fit the context of {context} tokens of model '{self.language_model.name}'"
             )
+        self.kv_cache_bytes = 0
         generator = torch.Generator().manual_seed(seed)
         shape = (len(prompts), n, decoding.max_new_tokens)
         # below 1 by enough that the product with a total of 1 stays below the total

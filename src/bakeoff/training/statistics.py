@@ -8,6 +8,7 @@ from statistics import fmean, pstdev
 import torch
 
 from bakeoff.algorithms.advantages import group_std
+from bakeoff.errors import UsageError
 from bakeoff.training.reports import Sample
 from bakeoff.types import Batch, Metrics
 
@@ -22,7 +23,8 @@ def sample_metrics(samples: Sequence[Sample], *, score: str) -> Metrics:
         samples: judged completions, at least one.
         score: the name under which the score is given, "reward" or "score".
     """
-    values = [s.score.value for s in samples if s.score.value is not None]
+    scored = [s for s in samples if s.score.value is not None]
+    values = [float(s.score.value) for s in scored if s.score.value is not None]
     metrics: Metrics = {
         "completions/mean_length": fmean(len(s.completion.token_ids) for s in samples),
         "completions/truncated_frac": fmean(s.completion.truncated for s in samples),
@@ -30,9 +32,11 @@ def sample_metrics(samples: Sequence[Sample], *, score: str) -> Metrics:
     }
     if values:
         metrics |= {f"{score}/mean": fmean(values), f"{score}/std": pstdev(values)}
-    for name in sorted({name for s in samples for name in s.score.parts}):
+    for name in sorted({name for s in scored for name in s.score.parts}):
+        if name in ("mean", "std"):
+            raise UsageError(f"a reward part may not be named '{name}': the score's {name} is")
         metrics[f"{score}/{name}"] = fmean(
-            s.score.parts[name] for s in samples if name in s.score.parts
+            s.score.parts[name] for s in scored if name in s.score.parts
         )
     return metrics
 
@@ -43,11 +47,10 @@ def batch_metrics(batch: Batch) -> Metrics:
     ``groups/zero_std_frac`` is the share of groups whose completions all have one reward;
     ``explained_variance`` is ``1 - Var(R - V) / Var(R)`` over tokens, missing if R is constant.
     """
-    _, first_G = torch.unique(batch.group_B, return_inverse=True)
-    std_B = group_std(batch.reward_B, batch.group_B)
-    groups = int(first_G.max()) + 1
-    flat = sum(float(std_B[first_G == group].max()) == 0 for group in range(groups))
-    metrics: Metrics = {"groups/zero_std_frac": flat / groups}
+    groups = torch.unique(batch.group_B)
+    spread_B = group_std(batch.reward_B, batch.group_B) > 0
+    spread = torch.unique(batch.group_B[spread_B])
+    metrics: Metrics = {"groups/zero_std_frac": 1 - len(spread) / len(groups)}
     if batch.return_BT is not None and batch.value_BT is not None:
         counted_BT = batch.mask_BT > 0
         return_N = batch.return_BT[counted_BT].double()
