@@ -58,7 +58,12 @@ def known(target: str) -> None:
         UsageError: it names none; the nearest name is in the message.
     """
     names = {**ALGORITHMS, **_registered, **entry_point_targets(ENTRY_POINTS)}
-    if ":" not in target and target not in names:
+    name, colon, rest = target.partition(":")
+    if colon and name in names:
+        raise UsageError(f"'{rest}' is no argument; write {name}:key=value")
+    if not colon and target not in names:
+        if target.endswith(".py"):
+            raise UsageError(f"name a function of {target}: {target}:function")
         raise unknown("algorithm", target, names)
 
 

@@ -25,6 +25,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -87,9 +88,9 @@ def language_model(seed: int) -> LanguageModel:
     return LanguageModel(model=LlamaForCausalLM(config), tokenizer=encoder, name="tiny")
 
 
-def fresh_items(env: TextEnv, seed: int) -> Iterator[Item]:
-    """Yield train items of indexes drawn from the seed's stream, without end."""
-    indexes: random.Random = stream("make_tiny", "items", seed)
+def fresh_items(env: TextEnv, *keys: object) -> Iterator[Item]:
+    """Yield train items of indexes drawn from the stream of the keys, without end."""
+    indexes: random.Random = stream("make_tiny", "items", *keys)
     return (env.item(indexes.randrange(env.size("train")), "train") for _ in count())
 
 
@@ -152,22 +153,40 @@ def accuracy(lm: LanguageModel, env: TextEnv, items: Sequence[Item], temperature
     return sum(score or 0.0 for score in scores) / len(items)
 
 
-def train(lm: LanguageModel, env: TextEnv, arguments: argparse.Namespace) -> float:
-    """Train for ``--steps`` and return the greedy accuracy on held-out items."""
+class Stage(NamedTuple):
+    """A part of the warm-up, with an optimiser and a schedule of its own.
+
+    Attributes:
+        keys: of its random streams.
+        gold_steps: its first steps, without any slip.
+        steps: its steps in all.
+        learning_rate: at its highest.
+        slips: how often a habit has its way after the gold steps.
+    """
+
+    keys: tuple[object, ...]
+    gold_steps: int
+    steps: int
+    learning_rate: float
+    slips: float
+
+
+def train(lm: LanguageModel, env: TextEnv, stage: Stage, arguments: argparse.Namespace) -> None:
+    """Train for one stage, printing the greedy accuracy on held-out items."""
     held_out = [env.item(index, "eval") for index in range(arguments.eval_items)]
-    items = fresh_items(env, arguments.seed)
-    teacher = stream("make_tiny", "slips", arguments.seed)
+    items = fresh_items(env, *stage.keys)
+    teacher = stream("make_tiny", "slips", *stage.keys)
     optimizer = torch.optim.AdamW(
-        lm.model.parameters(), lr=arguments.learning_rate, betas=(0.9, 0.95), weight_decay=0.0
+        lm.model.parameters(), lr=stage.learning_rate, betas=(0.9, 0.95), weight_decay=0.0
     )
     # up over 50 steps, down to zero over the last 40 %
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
-        lambda step: min(1.0, (step + 1) / 50, (1 - step / arguments.steps) / 0.4),
+        lambda step: min(1.0, (step + 1) / 50, (1 - step / stage.steps) / 0.4),
     )
-    for step in range(1, arguments.steps + 1):
+    for step in range(1, stage.steps + 1):
         lm.model.train()
-        slips = arguments.slips if step > arguments.gold_steps else 0.0
+        slips = stage.slips if step > stage.gold_steps else 0.0
         lessons = [lesson(item, teacher, slips) for item in islice(items, arguments.batch)]
         value = loss(lm, lessons)
         optimizer.zero_grad()
@@ -175,17 +194,21 @@ def train(lm: LanguageModel, env: TextEnv, arguments: argparse.Namespace) -> flo
         torch.nn.utils.clip_grad_norm_(lm.model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        if step % arguments.eval_every == 0 or step == arguments.steps:
+        if step % arguments.eval_every == 0 or step == stage.steps:
             lm.model.eval()
             greedy = accuracy(lm, env, held_out, temperature=0.0)
             print(f"step {step}: loss {value.item():.3f}, greedy {greedy:.3f}", flush=True)
+
+
+def describe(lm: LanguageModel, env: TextEnv, n: int) -> None:
+    """Print how many of ``n`` held-out items are answered right, and where a habit applies."""
+    held_out = [env.item(index, "eval") for index in range(n)]
     habit = [item for item in held_out if slip(item) is not None]
+    greedy, sampled = (accuracy(lm, env, held_out, temperature=t) for t in (0.0, 1.0))
     print(
-        f"{len(held_out)} held-out items: greedy {greedy:.3f}, "
-        f"at temperature 1 {accuracy(lm, env, held_out, temperature=1.0):.3f}; of the "
+        f"{n} held-out items: greedy {greedy:.3f}, at temperature 1 {sampled:.3f}; of the "
         f"{len(habit)} where a habit applies {accuracy(lm, env, habit, temperature=1.0):.3f}"
     )
-    return greedy
 
 
 def write(lm: LanguageModel, folder: Path) -> None:
@@ -208,6 +231,8 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--slips", type=float, default=0.65, help="how often a habit has its way")
     options.add_argument("--gold-steps", type=int, default=500, help="steps without any slip")
     options.add_argument("--steps", type=int, default=1300, help="optimiser steps in all")
+    options.add_argument("--settle-steps", type=int, default=100, help="steps of a second stage")
+    options.add_argument("--settle-slips", type=float, default=0.8, help="and its slips")
     options.add_argument("--batch", type=int, default=256, help="fresh items in a step")
     options.add_argument("--learning-rate", type=float, default=2e-3, help="of AdamW")
     options.add_argument("--eval-every", type=int, default=50, help="steps between evaluations")
@@ -223,7 +248,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.use_deterministic_algorithms(True)
     env = envs.make("bakeoff/Arithmetic-v0")
     lm = language_model(chosen.seed)
-    train(lm, env, chosen)
+    seed, rate = chosen.seed, chosen.learning_rate
+    teach = Stage((seed,), chosen.gold_steps, chosen.steps, rate, chosen.slips)
+    settle = Stage((seed, "settle"), 0, chosen.settle_steps, rate / 2, chosen.settle_slips)
+    for stage in (teach, settle):
+        train(lm, env, stage, chosen)
+    describe(lm, env, chosen.eval_items)
     write(lm, chosen.out)
 
 

@@ -20,5 +20,5 @@ def unknown(kind: str, name: str, choices: Iterable[str]) -> UsageError:
     known = sorted(choices)
     by_lower_case = {choice.lower(): choice for choice in known}
     near = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.5)
-    hint = f" did you mean '{by_lower_case[near[0]]}'?" if near else ""
-    return UsageError(f"unknown {kind} '{name}';{hint} (known: {', '.join(known)})")
+    hint = f"; did you mean '{by_lower_case[near[0]]}'?" if near else ""
+    return UsageError(f"unknown {kind} '{name}'{hint} (known: {', '.join(known)})")

@@ -90,7 +90,7 @@ def import_code(place: str) -> ModuleType:
         sys.modules[name] = module
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[name]
             why = " ".join(str(error).split())
             raise UsageError(
@@ -128,7 +128,7 @@ def _value(text: str) -> object:
     """Read a YAML scalar, and also the numbers that YAML takes for words, such as ``1e-3``."""
     try:
         value = yaml.safe_load(text) if text else ""
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # 2024-13-45 is no date, and no error
         return text
     return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
 

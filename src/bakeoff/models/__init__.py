@@ -39,7 +39,7 @@ class ModelCard:
 MODELS: dict[str, ModelCard] = {
     "tiny": ModelCard(
         summary="a character-level Llama of 1.1 million parameters with bad habits in arithmetic",
-        learning_rate=5e-4,
+        learning_rate=2e-4,
         source="ships with bakeoff; made by benchmarks/make_tiny.py",
     ),
     "smollm2": ModelCard(

@@ -74,6 +74,9 @@ class TrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
 
+HIGHEST = 1e9
+"""No number means anything beyond this; infinity is not a setting."""
+
 GROUPS: dict[str, type] = {"sampling": SamplingConfig, "optimizer": OptimizerConfig}
 
 
@@ -125,6 +128,8 @@ def _check(knob: dataclasses.Field[Any], value: Any) -> None:
     low, choices = knob.metadata["low"], knob.metadata["choices"]
     if low is not None and not value >= low:  # nan fails every comparison
         raise UsageError(f"{knob.name} must be at least {low:g}, not {value}")
+    if low is not None and value > HIGHEST:
+        raise UsageError(f"{knob.name} must be at most {HIGHEST:g}, not {value}")
     if choices and value not in choices:
         raise unknown(knob.name, value, choices)
     if knob.name == "top_p" and value > 1:
