@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from results_folder import write_grid
 
 from bakeoff.comparisons.cli import main
 
@@ -282,12 +283,10 @@ def test_a_folder_of_something_else_and_a_file_are_no_results_folders(
 
 
 def test_what_the_system_refuses_is_one_line_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # a folder where report.md should be written: os.replace fails, as on a full disk
-    from bakeoff.comparisons import report
-
-    monkeypatch.setattr(report, "write", lambda out: Path(out).write_text(""))
+    write_grid(tmp_path)
+    (tmp_path / "report.md").mkdir()  # a folder where the report should be written
 
     assert main(["report", str(tmp_path)]) == 1
     assert "Is a directory" in capsys.readouterr().err

@@ -88,7 +88,10 @@ def local_folder(name: str) -> Path | None:
         True
     """
     folder = Path(os.path.expanduser(name))
-    return folder if name and folder.is_dir() else None
+    try:
+        return folder if name and folder.is_dir() else None
+    except OSError:  # a name too long for any folder
+        return None
 
 
 def default_learning_rate(name: str) -> float:
