@@ -43,6 +43,8 @@ def main(argv: list[str] | None = None) -> int:
         "--group-size", type=int, default=2, help="with --check: what they will get"
     )
     args = parser.parse_args(argv)
+    # a user's own modules come last: a datasets.py in the folder may not stand in for the library
+    sys.path.append(os.getcwd())
     if args.check:
         return check(args.check, args.group_size)
     if args.folder is None:

@@ -114,7 +114,7 @@ def _needs_torch(name: str) -> bool:
 
 
 def _check_in_process(names: list[str], group_size: int) -> None:
-    command = [sys.executable, "-m", CELL_MODULE, "--group-size", str(group_size)]
+    command = [sys.executable, "-P", "-m", CELL_MODULE, "--group-size", str(group_size)]
     command += ["--check", *names]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -23,7 +23,7 @@ from bakeoff.comparisons.process import interruptions, watch
 from bakeoff.comparisons.progress import CellRow, Screen, shown
 from bakeoff.errors import UsageError
 
-CELL_COMMAND = (sys.executable, "-m", CELL_MODULE)
+CELL_COMMAND = (sys.executable, "-P", "-m", CELL_MODULE)
 FETCHED_MODELS = ("smollm2",)
 LOG_LINES = 12
 
