@@ -20,8 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bakeoff.comparisons.folder import write_json
 from bakeoff.comparisons.host import host
-from bakeoff.comparisons.recorder import Recorder, write_json
+from bakeoff.comparisons.recorder import Recorder
 from bakeoff.comparisons.schema import SCHEMA_VERSION
 from bakeoff.errors import UsageError
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bakeoff.comparisons.folder import write_json
 from bakeoff.comparisons.schema import RAW_TABLES
 from bakeoff.comparisons.tables import append_rows, read_rows, replace_file, write_rows
 
@@ -211,13 +211,6 @@ class Recorder:
         """Write ``memory.csv`` whole, in place of the one that is there."""
         full = [{"run_id": run_id, "rank": 0, **row} for row in rows]
         write_rows(folder / "memory.csv", RAW_TABLES["memory.csv"], full)
-
-
-def write_json(path: Path, value: Mapping[str, object]) -> None:
-    """Write a JSON file so that a reader sees the old one or the new one, never a part."""
-    temporary = path.with_suffix(".json.new")
-    temporary.write_text(json.dumps(value, indent=1))
-    os.replace(temporary, path)
 
 
 def _n(metric: str, completions: int, metrics: Mapping[str, float]) -> int:

@@ -49,7 +49,11 @@ def wait_for(true: Callable[[], object]) -> None:
 @contextmanager
 def command(*argv: str) -> Iterator[subprocess.Popen[str]]:
     """Start a real ``bakeoff`` process whose cells are fake ones."""
-    code = f"import sys; from bakeoff.comparisons.cli import main; sys.exit(main(cell={FAKE!r}))"
+    code = (
+        # a runner that was started in the background hands down an interrupt that is ignored
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        f"from bakeoff.comparisons.cli import main; sys.exit(main(cell={FAKE!r}))"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code, *argv],
         stdout=subprocess.PIPE,

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from unit.results_folder import write_cell, write_grid
 
-from bakeoff.comparisons import tables
+from bakeoff.comparisons import schema, tables
 from bakeoff.comparisons.results import load
 from bakeoff.comparisons.schema import CURVES_COLUMNS, RUNS_COLUMNS
 from bakeoff.comparisons.tables import append_rows, read_rows
 from bakeoff.errors import UsageError
+from bakeoff.training import ledger
 
 COLUMNS = ("a", "b")
 
@@ -235,3 +236,8 @@ def test_every_metric_of_the_summary_is_described():
     described = [families[m.split("/")[0]] if "/" in m else m for m in MEASURES]
 
     assert [name for name in described if f"`{name}`" not in text] == []
+
+
+def test_the_ledger_and_the_tables_know_the_same_components():
+    # the ledger lives where torch is, the schema where it is not: neither can import the other
+    assert set(ledger.COMPONENTS) == set(schema.COMPONENTS)
