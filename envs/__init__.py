@@ -143,6 +143,21 @@ def make(spec: Spec | str, **arguments: Any) -> TextEnv:
     return typing.cast(TextEnv, env)
 
 
+def takes(target: str, name: str) -> bool:
+    """Tell whether the environment a target names has an argument of this name.
+
+    Raises:
+        UsageError: unknown environment.
+
+    Example:
+        >>> takes("bakeoff/GSM8K-v0", "data"), takes("bakeoff/Arithmetic-v0", "data")
+        (True, False)
+    """
+    id = _resolved(target)
+    place = _registered.get(id, ENVIRONMENTS.get(id, ""))
+    return name in _argument_names(import_object(place) if isinstance(place, str) else place)
+
+
 def describe() -> list[tuple[str, str]]:
     """Return the id and a one-line summary of every environment there is.
 
@@ -194,16 +209,20 @@ def _check_arguments(id: str, arguments: Mapping[str, Any]) -> None:
                 hints |= typing.get_type_hints(function)
             except NameError:  # a type known to checkers only
                 hints |= {name: Any for name in function.__annotations__}
-    parameters = list(inspect.signature(typing.cast(Any, target)).parameters.values())
-    if not isinstance(target, type):
-        parameters = [*parameters[1:], *inspect.signature(TextEnv).parameters.values()]
-    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    names = _argument_names(target)
     for name, value in arguments.items():
         if name not in names:
             raise unknown(f"argument of {id}", name, names)
         if not _fits(value, hints.get(name, Any)):
             kind = getattr(hints[name], "__name__", str(hints[name]))
             raise UsageError(f"{name} of {id} must be {kind}, not {value!r}")
+
+
+def _argument_names(target: object) -> list[str]:
+    parameters = list(inspect.signature(typing.cast(Any, target)).parameters.values())
+    if not isinstance(target, type):
+        parameters = [*parameters[1:], *inspect.signature(TextEnv).parameters.values()]
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
 
 
 def _fits(value: object, hint: Any) -> bool:

@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from bakeoff.comparisons.process import Ending, interruptions, watch
 
@@ -106,7 +108,17 @@ def test_the_peak_is_the_childs_own_not_its_parents(tmp_path: Path) -> None:
     assert ending.peak_rss_bytes < 100 * MIB < len(held)
 
 
-def test_the_first_interruption_is_noted_and_ends_the_process(tmp_path: Path) -> None:
+@pytest.fixture
+def heeded_interrupt() -> Iterator[None]:
+    """A runner that was started in the background hands down an interrupt that is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_first_interruption_is_noted_and_ends_the_process(
+    tmp_path: Path, heeded_interrupt: None
+) -> None:
     with interruptions() as stop:
         assert not stop()
         ending = watched(
