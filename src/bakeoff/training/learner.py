@@ -105,10 +105,8 @@ class Learner:
         Raises:
             Diverged: a loss or a gradient is not finite.
         """
-        algorithm, factor = (
-            self.algorithm,
-            schedule(update, self.config.updates, self.config.optimizer),
-        )
+        algorithm = self.algorithm
+        factor = schedule(update, self.config.updates, self.config.optimizer)
         steps: list[Metrics] = []
         for epoch in range(algorithm.epochs):
             for mini in minibatches(batch, self.config.minibatches, seed, update, epoch):
@@ -131,47 +129,45 @@ class Learner:
         return {**means, **first, "lr": self.rates[0] * factor}
 
     def _policy_step(self, mini: Batch, factor: float) -> Metrics:
-        loss_sum, sums = 0.0, {"entropy": 0.0}
-        mismatch_max = 0.0
-        for micro in micro_batches(mini, self.config.micro_batch):
+        gaps = [0.0]
+
+        def loss(micro: Batch) -> tuple[Tensor, Metrics]:
             logp_BT, entropy_BT = token_logps(self.policy, micro, temperature=self.temperature)
-            loss, micro_sums = self.algorithm.policy_loss(micro, logp_BT)
-            if not math.isfinite(loss.item()):
-                raise Diverged(f"the policy loss is {loss.item()}")
-            loss.backward()  # type: ignore[no-untyped-call]
-            loss_sum += loss.item()
             gap_BT = (logp_BT.detach() - micro.logp_old_BT).abs() * micro.mask_BT
-            mismatch_max = max(mismatch_max, float(gap_BT.max()))
-            for name, value in {**micro_sums, "entropy": float(entropy_BT.sum())}.items():
-                sums[name] = sums.get(name, 0.0) + value
+            gaps.append(float(gap_BT.max()))
+            loss, sums = self.algorithm.policy_loss(micro, logp_BT)
+            return loss, {**sums, "entropy": float(entropy_BT.sum())}
+
+        metrics = self._backward(mini, "policy", loss)
         norm = self._step(self.policy, self.optimizer, self.rates[0] * factor, "policy")
-        tokens = float(mini.mask_BT.sum())
-        return {
-            "loss/policy": loss_sum,
-            "grad_norm": norm,
-            "logp_mismatch/max": mismatch_max,
-            **{name: value / tokens for name, value in sums.items()},
-        }
+        return {**metrics, "grad_norm": norm, "logp_mismatch/max": max(gaps)}
 
     def _critic_step(self, mini: Batch, factor: float) -> Metrics:
-        assert self.critic is not None and self.critic_optimizer is not None
-        assert self.algorithm.value_loss is not None
+        critic, optimizer = self.critic, self.critic_optimizer
+        value_loss = self.algorithm.value_loss
+        assert critic is not None and optimizer is not None and value_loss is not None
+        metrics = self._backward(mini, "value", lambda micro: value_loss(micro, critic(micro)))
+        norm = self._step(critic, optimizer, self.rates[1] * factor, "critic")
+        return {**metrics, "grad_norm/critic": norm}
+
+    def _backward(
+        self, mini: Batch, name: str, loss_of: Callable[[Batch], tuple[Tensor, Metrics]]
+    ) -> Metrics:
+        """Add up the gradients of an optimiser step's micro-batches; return its loss and metrics.
+
+        The loss is ``loss/<name>``; the metrics, sums over tokens, become means over tokens.
+        """
         loss_sum, sums = 0.0, dict[str, float]()
         for micro in micro_batches(mini, self.config.micro_batch):
-            loss, micro_sums = self.algorithm.value_loss(micro, self.critic(micro))
+            loss, micro_sums = loss_of(micro)
             if not math.isfinite(loss.item()):
-                raise Diverged(f"the value loss is {loss.item()}")
+                raise Diverged(f"the {name} loss is {loss.item()}")
             loss.backward()  # type: ignore[no-untyped-call]
             loss_sum += loss.item()
-            for name, value in micro_sums.items():
-                sums[name] = sums.get(name, 0.0) + value
-        norm = self._step(self.critic, self.critic_optimizer, self.rates[1] * factor, "critic")
+            for key, value in micro_sums.items():
+                sums[key] = sums.get(key, 0.0) + value
         tokens = float(mini.mask_BT.sum())
-        return {
-            "loss/value": loss_sum,
-            "grad_norm/critic": norm,
-            **{name: value / tokens for name, value in sums.items()},
-        }
+        return {f"loss/{name}": loss_sum, **{key: value / tokens for key, value in sums.items()}}
 
     def _step(
         self, model: nn.Module, optimizer: torch.optim.Optimizer, rate: float, name: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from bakeoff.streams import stream
 
 SHUFFLED = 1_000_000
@@ -30,6 +32,10 @@ def item_indices(seed: int, update: int, n: int, size: int) -> list[int]:
     position = update * n
     while len(indices) < n:
         passes, start = divmod(position + len(indices), size)
-        order = stream("item order", seed, passes).sample(range(size), size)
-        indices += order[start : start + n - len(indices)]
+        indices += _shuffled(seed, passes, size)[start : start + n - len(indices)]
     return indices
+
+
+@functools.lru_cache(maxsize=2)  # an update may end one pass over the items and begin the next
+def _shuffled(seed: int, passes: int, size: int) -> list[int]:
+    return stream("item order", seed, passes).sample(range(size), size)
