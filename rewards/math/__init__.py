@@ -1,20 +1,26 @@
-"""Math answers: extraction, an own parser, and exact equality.
+"""Math answers: extraction, an own parser, types, and equality that is exact where it can be.
 
-``final_answer`` finds the one answer that a reply ends with, ``check`` compares it with the right
-one, and ``correct`` and ``wellformed`` are the two as reward functions.
+``check`` compares the final answer of a reply with the right one. ``correct``, ``same_value``,
+``expanded`` and ``boxed`` are reward functions made of it.
 """
 
-from bakeoff.rewards.math.check import Gold, Verdict, check, compile_gold
+from bakeoff.rewards.math.check import Gold, Verdict, check, check_many, compile_gold
 from bakeoff.rewards.math.extraction import final_answer
-from bakeoff.rewards.math.parts import CannotTell, correct, wellformed
+from bakeoff.rewards.math.parts import (
+    CannotTell, boxed, correct, expanded, same_value, wellformed,
+)  # fmt: skip
 
 __all__ = [
     "CannotTell",
     "Gold",
     "Verdict",
+    "boxed",
     "check",
+    "check_many",
     "compile_gold",
     "correct",
+    "expanded",
     "final_answer",
+    "same_value",
     "wellformed",
 ]

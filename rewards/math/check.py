@@ -1,84 +1,101 @@
-"""Is a reply's final answer equal to the right one? Three-valued, exact, and in bounded time.
+"""Is a reply's final answer equal to the right one? Three-valued, typed, and in bounded time.
 
-Tiers, cheapest first: no readable answer (wrong), equal as written, exact rational arithmetic, and
-for roots and pi a symbolic comparison. There is no tolerance: 0.333 is not 1/3.
+Tiers, cheapest first: no final answer, equal as written, exact numbers, types, rational functions
+modulo a prime, values to as many digits as it takes, and sympy in a process of its own. A reply that
+cannot be read, or takes more than the budget to work out, is wrong; ``None`` is kept for what could
+not be compared although both sides have a value.
 """
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
-from fractions import Fraction
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-from bakeoff.rewards.math.expression import (
-    ExpressionError,
-    Node,
-    OverBudget,
-    is_written_out,
-    rational,
-)
-from bakeoff.rewards.math.extraction import final_answer
-from bakeoff.rewards.math.parsing import parse
-from bakeoff.rewards.math.symbolic import same_value
+from bakeoff.rewards.math.answers import Answer, Words
+from bakeoff.rewards.math.comparing import Comparison, compared, has_value
+from bakeoff.rewards.math.extraction import MAX_ANSWER, extracted
+from bakeoff.rewards.math.forms import FORMS, has_form
+from bakeoff.rewards.math.reading import is_plain, read
+from bakeoff.rewards.math.tree import ExpressionError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Gold:
     """A right answer, read once.
 
     Attributes:
         text: as it was given.
-        tree: what was read.
-        value: the exact value, or ``None`` if it is not rational.
-        evaluated: whether a reply must give the result, and not a calculation that comes to it.
+        form: what a reply must be besides equal: "value", "result" or "expanded".
+        bare: whether a reply may give its answer without a box or a marker.
+        answer: what was read.
     """
 
     text: str
-    tree: Node
-    value: Fraction | None
-    evaluated: bool
+    form: str
+    bare: bool
+    answer: Answer = field(compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What a reply's answer was found to be.
 
     Attributes:
         correct: true or false, or ``None`` if it cannot be told.
         reason: why, in a few words.
-        tier: which comparison said so: "extraction", "parse", "text", "exact" or "symbolic".
+        tier: which comparison said so: "extraction", "text", "exact", "type", "parse", "form",
+            "modular", "numeric" or "symbolic".
+        seconds: how long it took, wall time.
     """
 
     correct: bool | None
     reason: str
     tier: str
+    seconds: float = field(default=0.0, compare=False)
+
+
+class _Unclear(Exception):
+    """A comparison that could not be made; it is not remembered."""
 
 
 @functools.lru_cache(maxsize=16_384)
-def compile_gold(text: str, *, evaluated: bool = False) -> Gold:
-    """Read a right answer.
+def compile_gold(text: str, *, form: str = "value", bare: bool = True) -> Gold:
+    r"""Read a right answer, the bare answer without a box.
 
     Args:
-        text: an arithmetic expression, plain or LaTeX.
-        evaluated: accept only a result, written out: a number or a fraction in lowest terms.
-            Without it "47 + 38" is a right answer to itself.
+        text: plain or LaTeX mathematics, or words.
+        form: "value" accepts every reply of the same value; "result" only numbers written out and
+            fractions in lowest terms, never a calculation; "expanded" only sums of monomials.
+        bare: whether a reply without a box or a marker is taken as an answer.
 
     Raises:
-        ValueError: it cannot be read, has no value, or is not written out although it should be:
-            an error in the data.
+        ValueError: it cannot be read, has no value, or does not have the form it asks for: an
+            error in the data.
 
     Example:
-        >>> compile_gold("1,080").value
-        Fraction(1080, 1)
+        >>> compile_gold(r"x \in (0, 1]").answer.intervals[0].high_closed
+        True
+        >>> compile_gold(r"\frac{1}{0}")
+        Traceback (most recent call last):
+        ...
+        ValueError: cannot read the right answer '\\frac{1}{0}': divides by zero
     """
+    if form not in FORMS:
+        raise ValueError(f"form must be one of {', '.join(FORMS)}, not {form!r}")
     try:
-        tree = parse(text)
-        value = rational(tree)
+        if len(text) > MAX_ANSWER:
+            raise ExpressionError(f"longer than {MAX_ANSWER} characters")
+        answer = read(text)
+        if isinstance(answer, Words) and not is_plain(text):
+            raise ExpressionError("neither mathematics that is known here nor words")
+        has_value(answer)
     except ExpressionError as error:
-        raise ValueError(f"cannot read the right answer {text[:80]!a}: {error}") from None
-    if evaluated and not is_written_out(tree):
-        raise ValueError(f"the right answer {text[:80]!a} is a calculation, not its result")
-    return Gold(text, tree, value, evaluated)
+        raise ValueError(f"cannot read the right answer {text[:80]!r}: {error}") from None
+    if not has_form(answer, form):
+        raise ValueError(f"the right answer {text[:80]!r} is a calculation, not its result")
+    return Gold(text, form, bare, answer)
 
 
 def check(gold: str | Gold, reply: str) -> Verdict:
@@ -91,39 +108,65 @@ def check(gold: str | Gold, reply: str) -> Verdict:
         >>> check("85", "47 + 38 = 85").correct
         True
         >>> check(r"\frac{\sqrt{2}}{2}", r"It is \boxed{1/\sqrt{2}}.")
-        Verdict(correct=True, reason='equal', tier='symbolic')
-        >>> check("85", "85 or 86")
-        Verdict(correct=False, reason="cannot read 'or'", tier='parse')
+        Verdict(correct=True, reason='equal', tier='numeric', ...)
+        >>> check("85", "85 or 86").reason
+        'a list, not a value'
     """
+    start = time.perf_counter()
     gold = compile_gold(gold) if isinstance(gold, str) else gold
-    answer = final_answer(reply)
-    if answer is None:
-        return Verdict(False, "no final answer", "extraction")
-    if answer == gold.text:
-        return Verdict(True, "equal", "text")
+    found = extracted(reply)
+    if found is None or (found.place == "bare" and not gold.bare):
+        return Verdict(False, "no final answer", "extraction", time.perf_counter() - start)
     try:
-        tree = parse(answer)
-        if gold.evaluated and not is_written_out(tree):
-            return Verdict(False, "a calculation, or a fraction not in lowest terms", "parse")
-        value = rational(tree)
-    except OverBudget as error:
-        return Verdict(None, str(error), "exact")
-    except ExpressionError as error:
-        return Verdict(False, str(error), "parse")
-    if value is not None and gold.value is not None:
-        return _verdict(value == gold.value, "exact")
-    return _symbolic(gold.tree, tree)
+        comparison = _judged(gold, found.text)
+    except _Unclear as unclear:
+        comparison = Comparison(None, *unclear.args)
+    return Verdict(*comparison, time.perf_counter() - start)
 
 
-def _symbolic(gold: Node, tree: Node) -> Verdict:
+def check_many(pairs: Iterable[tuple[str | Gold, str]]) -> list[Verdict]:
+    """Compare many replies with their right answers; equal pairs are compared once.
+
+    Returns:
+        A verdict for each pair, in their order.
+
+    Raises:
+        ValueError: a right answer cannot be read.
+
+    Example:
+        >>> [verdict.correct for verdict in check_many([("4", "4"), ("4", "2 + 2 = 5")])]
+        [True, False]
+    """
+    verdicts: dict[tuple[str | Gold, str], Verdict] = {}
+    found = []
+    for pair in pairs:
+        if pair not in verdicts:
+            verdicts[pair] = check(*pair)
+        found.append(verdicts[pair])
+    return found
+
+
+@functools.lru_cache(maxsize=65_536)
+def _judged(gold: Gold, text: str) -> Comparison:
+    """Compare an answer's text with the right answer; a group of replies repeats its answers.
+
+    Raises:
+        _Unclear: it cannot be told.
+    """
+    if text.casefold().strip("$\\{} ") == "nan":
+        return Comparison(False, "not a number", "type")
+    if text == gold.text:
+        return Comparison(True, "equal", "text")
     try:
-        return _verdict(same_value(gold, tree), "symbolic")
+        answer = read(text)
+        if not has_form(answer, gold.form):
+            return Comparison(False, "a calculation, or not in the form asked for", "form")
+        comparison = compared(gold.answer, answer)
     except ExpressionError as error:
-        return Verdict(False, str(error), "symbolic")
-    except Exception as error:  # sympy's own; a reply must not end the run, nor count as wrong
-        return Verdict(None, f"not compared: {type(error).__name__}", "symbolic")
+        return Comparison(False, str(error), "parse")
+    except Exception as error:  # a reply must not end the run, nor count as wrong
+        raise _Unclear(f"not compared: {type(error).__name__}", "parse") from error
+    if comparison.equal is None:
+        raise _Unclear(comparison.reason, comparison.tier)
+    return comparison
 
-
-def _verdict(same: bool | None, tier: str) -> Verdict:
-    reasons = {True: "equal", False: "different", None: "too large to compare"}
-    return Verdict(same, reasons[same], tier)

@@ -1,244 +1,129 @@
-r"""Plain and simple LaTeX arithmetic, read into an immutable tree.
+r"""Plain and LaTeX expressions, read into immutable trees by precedence, within budgets.
 
-    sum     = product (("+" | "-") product)*
-    product = signed (("*" | "/") signed | power)*           juxtaposition multiplies: 2\pi
-    signed  = ("-" | "+") signed | power
-    power   = primary ("^" signed)?                           2^3^2 = 2^9, -2^2 = -4
-    primary = number "%"? | pi | "(" sum ")" | \frac{..}{..} | \sqrt{..} | number \frac{..}{..}
+    sum      = product (("+" | "-" | "\pm") product)*
+    product  = signed (("*" | "/") signed | power)*        what stands side by side is multiplied
+    signed   = ("+" | "-" | "\pm")* power
+    power    = postfix ("^" exponent)?
+    postfix  = operand ("!" | "!!" | "%" | degree)*
 
-Only this grammar is read: nothing is evaluated as code, and budgets on length, tokens, depth and
-the size of numbers bound the time on any text. Numbers are ASCII, thousands only if well grouped.
+Operands are in the module of that name.
 """
 
 from __future__ import annotations
 
-import re
-from fractions import Fraction
+from collections.abc import Sequence
 
-from bakeoff.rewards.math.expression import (
-    Binary,
-    ExpressionError,
-    Negative,
-    Node,
-    Number,
-    Pi,
-    Root,
-)
-
-MAX_LENGTH = 2_000  # characters
-MAX_TOKENS = 200
-MAX_DEPTH = 40
-MAX_DIGITS = 1_000  # of one number as written
-
-_TOKEN = re.compile(
-    r"(?P<number>(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
-    r"|(?P<word>\\[a-zA-Z]+|[a-zA-Z]+)"
-    r"|(?P<space>[ \t\n]+|\\[ ,;:!])"
-    r"|(?P<symbol>\*\*|\\%|[-+*/^%(){}−×÷·∙⋅π√])"  # noqa: RUF001 (the signs people write)
-)
-_SYNONYMS = {
-    "**": "^",
-    "\\%": "%",
-    "−": "-",  # noqa: RUF001
-    "×": "*",  # noqa: RUF001
-    "\\times": "*",
-    "·": "*",
-    "∙": "*",
-    "⋅": "*",
-    "\\cdot": "*",
-    "÷": "/",
-    "\\div": "/",
-    "π": "pi",
-    "\\pi": "pi",
-    "√": "root",
-    "sqrt": "sqrt",
-    "\\sqrt": "\\sqrt",
-    "pi": "pi",
-    "\\frac": "frac",
-    "\\dfrac": "frac",
-    "\\tfrac": "frac",
-    "\\left": "",
-    "\\right": "",
-}
-_STARTS_FACTOR = {"(", "pi", "root", "sqrt", "\\sqrt", "frac"}
-
+from bakeoff.rewards.math.lexing import END, Token, tokens
+from bakeoff.rewards.math.notation import normalised
+from bakeoff.rewards.math.operands import STARTS, Operands
+from bakeoff.rewards.math.tree import Node, ParseError
 
 def parse(text: str) -> Node:
     r"""Return the tree of an expression.
 
     Raises:
-        ExpressionError: the text is not an expression, or longer or deeper than the budgets.
+        OverBudget: a power of ten in e-notation is too large.
+        ParseError: the text is not an expression, or longer or deeper than the budgets.
 
     Example:
-        >>> from bakeoff.rewards.math.expression import rational
-        >>> rational(parse(r"1{,}000 - 2^3 \cdot \frac{1}{2}"))
-        Fraction(996, 1)
-        >>> parse("85 or 86")
+        >>> parse("2x + 1").head
+        '+'
+        >>> parse("85 apples")
         Traceback (most recent call last):
         ...
-        bakeoff.rewards.math.expression.ExpressionError: cannot read 'or'
+        bakeoff.rewards.math.tree.ParseError: 'apples' is a word
     """
-    if len(text) > MAX_LENGTH:
-        raise ExpressionError(f"longer than {MAX_LENGTH} characters")
-    return _Parser(_tokens(text)).whole()
+    return expression(tokens(normalised(text)))
 
 
-def _tokens(text: str) -> list[str]:
-    """Return the numbers and signs of a text; different spellings of a sign become one."""
-    text = text.replace("{,}", ",").replace("\\!", "")
-    tokens: list[str] = []
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            raise ExpressionError(f"cannot read {text[position]!a}")
-        position = match.end()
-        kind, token = match.lastgroup, match[0]
-        if kind == "number":
-            tokens.append(token)
-        elif kind == "symbol" or (kind == "word" and token in _SYNONYMS):
-            tokens.append(_SYNONYMS.get(token, token))
-        elif kind == "word":
-            raise ExpressionError(f"cannot read {token[:20]!a}")
-        if len(tokens) > MAX_TOKENS:
-            raise ExpressionError(f"more than {MAX_TOKENS} numbers and signs")
-    return [token for token in tokens if token]
+def expression(sequence: Sequence[Token]) -> Node:
+    """Return the tree of a sequence of tokens, all of it.
+
+    Raises:
+        ParseError: they are not an expression.
+    """
+    parser = Parser(sequence)
+    node = parser.sum()
+    if parser.next is not END:
+        raise ParseError(f"'{parser.next.text[:20]}' stands where an operator should")
+    return node
 
 
-class _Parser:
-    """Recursive descent over the tokens; the depth is counted, so that it cannot overflow."""
-
-    def __init__(self, tokens: list[str]) -> None:
-        self.tokens = [*tokens, "end"]
-        self.position = 0
-        self.depth = 0
-
-    @property
-    def next(self) -> str:
-        return self.tokens[self.position]
-
-    def take(self) -> str:
-        self.position += 1
-        return self.tokens[self.position - 1]
-
-    def expect(self, token: str) -> None:
-        if self.next != token:
-            raise ExpressionError(f"'{token}' should stand where '{self.next[:20]}' does")
-        self.position += 1
-
-    def deeper(self) -> None:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise ExpressionError(f"nested more than {MAX_DEPTH} deep")
-
-    def whole(self) -> Node:
-        tree = self.sum()
-        self.expect("end")
-        return tree
+class Parser(Operands):
+    """The operators, loosest first."""
 
     def sum(self) -> Node:
-        node = self.product()
-        while self.next in ("+", "-"):
-            node = Binary(self.take(), node, self.product())
-        return node
+        self.deeper()
+        terms = [self.product()]
+        while self.at("+", "-", "pm", "mp"):
+            sign = self.take().text
+            term = self.product()
+            terms.append(term if sign == "+" else Node(sign, (term,)))
+        self.depth -= 1
+        return terms[0] if len(terms) == 1 else Node("+", tuple(terms))
 
     def product(self) -> Node:
-        node = self.signed()
+        factors = [self.signed()]
         while True:
-            if self.next in ("*", "/"):
-                node = Binary(self.take(), node, self.signed())
-            elif self.next in _STARTS_FACTOR:
-                node = Binary("*", node, self.power())
+            if self.at("*", "cdot"):
+                self.take()
+                factors.append(self.signed())
+            elif self.at("/", "div"):
+                self.take()
+                above = factors[0] if len(factors) == 1 else Node("*", tuple(factors))
+                factors = [Node("/", (above, self.signed()))]
+            elif self.begins_factor():
+                factors.append(self.power())
             else:
-                return node
+                return factors[0] if len(factors) == 1 else Node("*", tuple(factors))
+
+    def begins_factor(self) -> bool:
+        token = self.next
+        if token.kind == "letters":
+            return True
+        if token.kind == "number":  # (2)3 and \frac{1}{2}3, but not 3 4 or x2
+            return self.tokens[self.position - 1].text in (")", "}") and not token.spaced
+        if token.text == "|":
+            return self.bars == 0
+        if token.text == "[":
+            return False
+        return token.kind in ("op", "command") and token.text in STARTS
 
     def signed(self) -> Node:
-        if self.next not in ("+", "-"):
-            return self.power()
-        self.deeper()
-        sign, operand = self.take(), self.signed()
-        self.depth -= 1
-        return Negative(operand) if sign == "-" else operand
+        signs: list[str] = []
+        while self.at("+", "-", "pm", "mp"):
+            signs.append(self.take().text)
+            if len(signs) > 20:
+                raise ParseError("too many signs")
+        node = self.power()
+        for sign in reversed(signs):
+            node = node if sign == "+" else Node(sign, (node,))
+        return node
 
     def power(self) -> Node:
-        base = self.primary()
-        if self.next != "^":
+        base = self.postfix()
+        if not self.at("^", "**"):
             return base
         self.take()
+        return Node("^", (base, self.exponent()))
+
+    def exponent(self) -> Node:
         self.deeper()
-        exponent = self.group("{", "}") if self.next == "{" else self.signed()
-        self.depth -= 1
-        return Binary("^", base, exponent)
-
-    def primary(self) -> Node:
-        if _is_number(self.next):
-            return self.number()
-        token = self.next
-        if token == "(":
-            return self.group("(", ")")
-        self.take()
-        if token == "pi":
-            return Pi()
-        if token == "frac":
-            return Binary("/", self.argument(), self.argument())
-        if token == "\\sqrt":
-            return Root(self.argument())
-        if token == "sqrt":
-            return Root(self.group("(", ")"))
-        if token == "root":
-            return Root(self.number() if _is_number(self.next) else self.group("(", ")"))
-        raise ExpressionError(
-            "nothing stands where a number should"
-            if token == "end"
-            else f"'{token}' stands where a number should"
-        )
-
-    def number(self) -> Node:
-        value = _value(self.take())
-        if self.next == "%":
+        node = self.group("{") if self.at("{") else self.signed()
+        if self.at("^", "**"):
             self.take()
-            return Number(value / 100)
-        if self.next == "frac" and value.denominator == 1:
-            return self.mixed(value)
-        return Number(value)
-
-    def mixed(self, whole: Fraction) -> Node:
-        r"""Return ``2\frac{1}{3}`` as 7/3, and ``2\frac{\pi}{3}`` as a product."""
-        self.take()
-        above, below = self.argument(), self.argument()
-        match above, below:
-            case Number(numerator), Number(denominator) if 0 < numerator < denominator:
-                return Number(whole + numerator / denominator)
-        return Binary("*", Number(whole), Binary("/", above, below))
-
-    def group(self, opening: str, closing: str) -> Node:
-        self.expect(opening)
-        self.deeper()
-        inner = self.sum()
+            node = Node("^", (node, self.exponent()))
         self.depth -= 1
-        self.expect(closing)
-        return inner
+        return node
 
-    def argument(self) -> Node:
-        r"""Return what a LaTeX command takes: a group, or one digit as in ``\frac12``."""
-        if self.next == "(":
-            return self.group("(", ")")
-        if self.next.isdigit():
-            digit, rest = self.next[0], self.next[1:]
-            if rest:
-                self.tokens[self.position] = rest
-            else:
+    def postfix(self) -> Node:
+        node = self.operand()
+        while self.at("!", "%", "degree"):
+            head = self.take().text
+            if head == "!" and self.at("!"):
                 self.take()
-            return Number(Fraction(int(digit)))
-        return self.group("{", "}")
-
-
-def _is_number(token: str) -> bool:
-    return token[0] in ".0123456789"
-
-
-def _value(token: str) -> Fraction:
-    digits = token.replace(",", "")
-    if len(digits) > MAX_DIGITS:
-        raise ExpressionError(f"a number of more than {MAX_DIGITS} digits")
-    return Fraction(digits)
+                head = "!!"
+            if self.at("!"):
+                raise ParseError("three or more factorial signs")
+            node = Node("°" if head == "degree" else head, (node,))
+        return node

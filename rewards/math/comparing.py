@@ -1,0 +1,263 @@
+"""Is a reply's answer equal to the right one? By the types of both first, then by value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bakeoff.rewards.math.answers import (
+    Answer, Choice, Collection, Interval, Matrix, Region, Relation, Value, Words,
+)  # fmt: skip
+from bakeoff.rewards.math.equality import Equality, same_value
+from bakeoff.rewards.math.exact import rational
+from bakeoff.rewards.math.regions import as_region
+from bakeoff.rewards.math.rounding import rounds_to
+from bakeoff.rewards.math.tree import (
+    ExpressionError, Node, OverBudget, is_infinite_sign, substituted, symbol, variables,
+)  # fmt: skip
+from bakeoff.rewards.math.units import compatible
+from bakeoff.rewards.math.zeros import same_zeros
+
+MAX_ITEMS = 200
+
+class Comparison(NamedTuple):
+    """Whether two answers are equal (``None``: cannot tell), why, and which tier said so."""
+
+    equal: bool | None
+    reason: str
+    tier: str
+
+
+def compared(gold: Answer, answer: Answer) -> Comparison:
+    """Compare an answer with the right one.
+
+    Raises:
+        ExpressionError: the answer has no value.
+        OverBudget: a value takes too long to work out.
+
+    Example:
+        >>> from bakeoff.rewards.math.reading import read
+        >>> compared(read("[1, 2]"), read("1 <= x <= 2")).equal
+        True
+        >>> compared(read("3"), read("3 or 4"))
+        Comparison(equal=False, reason='a list, not a value', tier='type')
+    """
+    gold, answer = _single(gold), _single(answer)
+    match gold, answer:
+        case Value(), Value():
+            return _values(gold, answer)
+        case Words(), Words():
+            return _said(gold.text == answer.text, "text")
+        case Choice(), Choice():
+            return _said(gold.letter == answer.letter, "text")
+        case Choice(letter), Value(node) if node == symbol(letter):
+            return _said(True, "text")
+        case Value(node), Choice(letter) if node == symbol(letter):
+            return _said(True, "text")
+        case Collection("tuple"), Collection("tuple"):
+            return _ordered(gold.items, answer.items)
+        case Matrix(), Matrix():
+            return _matrices(gold, answer)
+    for one, other in ((gold, answer), (answer, gold)):
+        if isinstance(one, Matrix) and isinstance(other, Collection) and other.kind == "tuple":
+            column = tuple(row[0] for row in one.rows if len(row) == 1)
+            return _ordered(column, other.items) if column else _differ(gold, answer)
+    if isinstance(gold, Collection) and isinstance(answer, Collection):
+        return _collections(gold, answer)
+    if isinstance(gold, Region) or isinstance(answer, Region):
+        regions = as_region(gold), as_region(answer)
+        if regions[0] is not None and regions[1] is not None:
+            return _regions(*regions)
+    relations = _as_relation(gold), _as_relation(answer)
+    if relations[0] is not None and relations[1] is not None:
+        return _said(same_zeros(*relations), "modular")
+    return _differ(gold, answer)
+
+
+def _differ(gold: Answer, answer: Answer) -> Comparison:
+    names = [
+        found.kind if isinstance(found, Collection) else type(found).__name__.lower()
+        for found in (answer, gold)
+    ]
+    return Comparison(False, f"a {names[0]}, not a {names[1]}", "type")
+
+
+def _said(equal: bool | None, tier: str) -> Comparison:
+    reasons = {True: "equal", False: "different", None: "too close to tell"}
+    return Comparison(equal, reasons[equal], tier)
+
+
+def _single(answer: Answer) -> Answer:
+    """Return the one member of a set, or the point that a region is, as a value."""
+    match answer:
+        case Collection("set", (item,)):
+            return item
+        case Region((Interval(low, high, True, True),), name) if low == high:
+            return Value(low, name=name)
+    return answer
+
+
+def _values(gold: Value, answer: Value) -> Comparison:
+    if gold.name and answer.name and not _same_name(gold.name, answer.name):
+        return Comparison(False, "another variable", "type")
+    one, other = gold.node, answer.node
+    if gold.unit is not None and answer.unit is not None:
+        if not compatible(gold.unit, answer.unit):
+            return Comparison(False, "another unit", "type")
+        if gold.unit.base == answer.unit.base and gold.unit.factor != answer.unit.factor:
+            one, other = (Node("*", (v.node, v.unit.factor)) for v in (gold, answer) if v.unit)
+    if one == other:
+        return _said(True, "text")
+    infinite = is_infinite_sign(one), is_infinite_sign(other)
+    if any(infinite):
+        return _said(infinite[0] == infinite[1], "text")
+    equality = _same(one, other)
+    if equality.equal is False and _rounded(gold, answer, one, other):
+        return Comparison(True, "equal, rounded", "numeric")
+    return _said(*equality)
+
+
+def _same_name(left: str, right: str) -> bool:
+    """Tell whether two names may stand for one value: a function's or a word for any."""
+    loose = [name.endswith("()") or len(name) > 2 and name.isalpha() for name in (left, right)]
+    return left == right or loose[0] != loose[1]
+
+
+def _same(gold: Node, answer: Node) -> Equality:
+    """Compare two expressions; the constant of integration may have another name."""
+    extra = variables(answer) - variables(gold)
+    missing = variables(gold) - variables(answer)
+    if missing == {"C"} and len(extra) == 1 and gold.head == answer.head == "+":
+        name = next(iter(extra))
+        if len(name) == 1 and symbol(name) in answer.args and symbol("C") in gold.args:
+            answer = substituted(answer, {name: symbol("C")})
+    return same_value(gold, answer)
+
+
+def _rounded(gold: Value, answer: Value, one: Node, other: Node) -> bool:
+    if answer.digits and rounds_to(one, other, answer.digits, exact_digits=gold.digits):
+        return True
+    return bool(gold.digits) and rounds_to(other, one, gold.digits, exact_digits=answer.digits)
+
+
+def _ordered(gold: Sequence[Answer], answer: Sequence[Answer]) -> Comparison:
+    if len(gold) != len(answer):
+        return Comparison(False, f"{len(answer)} answers, not {len(gold)}", "type")
+    worst = _said(True, "text")
+    for one, other in zip(gold, answer, strict=True):
+        found = compared(one, other)
+        if not found.equal:
+            if found.equal is False:
+                return found
+            worst = found
+        elif worst.equal:
+            worst = found
+    return worst
+
+
+def _matrices(gold: Matrix, answer: Matrix) -> Comparison:
+    if gold.kind != answer.kind or [len(row) for row in gold.rows] != [len(r) for r in answer.rows]:
+        return Comparison(False, "another shape", "type")
+    if gold.kind == "cases":
+        rows = [tuple(Collection("tuple", row) for row in m.rows) for m in (gold, answer)]
+        return _unordered(*rows)
+    return _ordered(sum(gold.rows, ()), sum(answer.rows, ()))
+
+
+def _collections(gold: Collection, answer: Collection) -> Comparison:
+    kinds = {gold.kind, answer.kind}
+    if "tuple" in kinds:
+        return _differ(gold, answer) if "set" in kinds else _ordered(gold.items, answer.items)
+    if kinds == {"set"} and len(gold.items) != len(answer.items):
+        return _unordered(_distinct(gold.items), _distinct(answer.items))
+    return _unordered(gold.items, answer.items)
+
+
+def _distinct(items: Sequence[Answer]) -> tuple[Answer, ...]:
+    found: list[Answer] = []
+    for item in items[:MAX_ITEMS]:
+        if not any(compared(item, other).equal for other in found):
+            found.append(item)
+    return tuple(found)
+
+
+def _unordered(gold: Sequence[Answer], answer: Sequence[Answer]) -> Comparison:
+    if len(gold) != len(answer):
+        return Comparison(False, f"{len(answer)} answers, not {len(gold)}", "type")
+    if len(gold) > MAX_ITEMS:
+        raise OverBudget("too many answers")
+    left, unclear = list(answer), None
+    last = _said(True, "text")
+    for one in gold:
+        for position, other in enumerate(left):
+            found = _quietly(one, other)
+            unclear = found if found.equal is None else unclear
+            if found.equal:
+                del left[position]
+                last = found
+                break
+        else:
+            return unclear or _said(False, last.tier)
+    return last
+
+
+def _quietly(one: Answer, other: Answer) -> Comparison:
+    """Compare one pair of many, where a pair without a common measure is just different."""
+    try:
+        return compared(one, other)
+    except OverBudget:
+        raise
+    except ExpressionError as error:
+        return Comparison(False, str(error), "type")
+
+
+def _regions(gold: Region, answer: Region) -> Comparison:
+    if gold.name and answer.name and gold.name != answer.name:
+        return Comparison(False, "another variable", "type")
+    if len(gold.intervals) != len(answer.intervals):
+        return Comparison(False, "another set", "type")
+    for one, other in zip(gold.intervals, answer.intervals, strict=True):
+        if one[2:] != other[2:]:
+            return Comparison(False, "other end points", "type")
+        found = _ordered((Value(one.low), Value(one.high)), (Value(other.low), Value(other.high)))
+        if not found.equal:
+            return found
+    return _said(True, "exact")
+
+
+def _as_relation(answer: Answer) -> Relation | None:
+    """Return the relation that an answer can also mean: a curve y = f(x), or y < f(x)."""
+    match answer:
+        case Relation():
+            return answer
+        case Value(node, 0, None, name) if name and variables(node):
+            return Relation("=", symbol(name.removesuffix("()")), node)
+        case Region((Interval(low, high, low_closed, high_closed),), name) if name:
+            if is_infinite_sign(low) and variables(high):
+                return Relation("le" if high_closed else "<", symbol(name), high)
+            if is_infinite_sign(high) and variables(low):
+                return Relation("le" if low_closed else "<", low, symbol(name))
+    return None
+
+
+def has_value(answer: Answer) -> None:
+    """Check that every expression in an answer has a value, whatever its variables are.
+
+    Raises:
+        ExpressionError: one has none, as 1/0.
+        OverBudget: one takes too long to work out.
+    """
+    match answer:
+        case Value(node):
+            if not is_infinite_sign(node) and rational(node) is None:
+                same_value(node, node)
+        case Collection(items=items):
+            for item in items:
+                has_value(item)
+        case Matrix(rows):
+            for row in rows:
+                for cell in row:
+                    has_value(cell)
+        case Relation(_, left, right):
+            has_value(Value(left))
+            has_value(Value(right))

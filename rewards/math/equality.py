@@ -1,0 +1,155 @@
+"""Have two expressions the same value, whatever their variables are?
+
+Exact rationals first, then rational functions modulo a prime, then values at points drawn by the
+variables' names, to as many digits as a difference needs to show. What still cannot be told goes to
+sympy, in another process.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from bakeoff.rewards.math.exact import NotRational, rational, residues
+from bakeoff.rewards.math.numeric import LOCK, Vanishing, is_real, magnitude, value_at
+from bakeoff.rewards.math.separation import separation_bits
+from bakeoff.rewards.math.symbolic import decided_by_sympy
+from bakeoff.rewards.math.tree import ExpressionError, Node, OverBudget, difference, variables
+
+MAX_PRECISION = 8_192  # bits
+LEAST_PRECISION = 160
+_BANDS = (  # where the variables lie, whether each sign is drawn, and whether they are whole
+    (1.0, 2.0, False, False),
+    (0.1, 0.9, False, False),
+    (-0.9, -0.1, False, False),
+    (3.0, 7.0, False, False),
+    (-5.0, -2.0, False, False),
+    (900.0, 2000.0, True, False),
+    (20.0, 40.0, False, False),
+    (0.1, 3.0, True, False),
+    (3.0, 9.0, False, True),
+    (2.0, 20.0, False, True),
+    (5.0, 12.0, False, True),
+)
+_ALWAYS = 6  # bands that are looked at even if the first ones agree
+
+
+class Equality(NamedTuple):
+    """Whether two values are equal (``None``: cannot tell), and which tier said so."""
+
+    equal: bool | None
+    tier: str
+
+
+def same_value(left: Node, right: Node) -> Equality:
+    r"""Tell whether two expressions have the same value.
+
+    Where both are real they must agree, at negative values of the variables too; a point where one
+    of them is not defined, or not real, does not count, unless there is no other.
+
+    Raises:
+        ExpressionError: one of them has no value, as 1/0.
+        OverBudget: one of them takes too long to work out.
+
+    Example:
+        >>> from bakeoff.rewards.math.parsing import parse
+        >>> same_value(parse(r"\\frac{1}{\\sqrt{2}}"), parse(r"\\frac{\\sqrt{2}}{2}"))
+        Equality(equal=True, tier='numeric')
+        >>> same_value(parse("|x|"), parse("x")).equal, same_value(parse("0.5"), parse("1/2"))
+        (False, Equality(equal=True, tier='exact'))
+    """
+    left_value, right_value = rational(left), rational(right)
+    if left_value is not None and right_value is not None:
+        return Equality(left_value == right_value, "exact")
+    try:
+        return Equality(residues(left) == residues(right), "modular")
+    except NotRational:
+        pass
+    equal = _same_at_points(left, right)
+    if equal is not None:
+        return Equality(equal, "numeric")
+    return Equality(decided_by_sympy(left, right), "symbolic")
+
+
+def _same_at_points(left: Node, right: Node) -> bool | None:
+    real, unreal = 0, []
+    names = sorted(variables(left) | variables(right))
+    failure: ExpressionError | None = None
+    for band, values in enumerate(_points(names)):
+        if real >= 3 and band >= _ALWAYS:
+            break
+        try:
+            equal, both_real = _same_at(left, right, values)
+        except OverBudget:
+            if not names:
+                raise
+            continue
+        except ExpressionError as error:  # not defined here
+            failure = error
+            continue
+        if equal is None:
+            return None
+        if both_real or not names:
+            if not equal:
+                return False
+            real += 1
+        else:
+            unreal.append(equal)
+    if real:
+        return True
+    if failure is not None and not unreal:
+        raise failure
+    return all(unreal) if unreal else None
+
+
+def _points(names: list[str]) -> Iterator[dict[str, Fraction]]:
+    """Yield the values of the variables to compare at: a constant has one point."""
+    for band, (low, high, signs, whole) in enumerate(_BANDS if names else _BANDS[:1]):
+        values = {}
+        for name in names:
+            drawn = random.Random(f"point/{band}/{name}")
+            if whole:
+                values[name] = Fraction(drawn.randint(int(low), int(high)))
+                continue
+            value = Fraction(int(drawn.uniform(low, high) * 4096) * 2 + 1, 8192)
+            values[name] = -value if signs and drawn.random() < 0.5 else value
+        yield values
+
+
+def _same_at(left: Node, right: Node, values: dict[str, Fraction]) -> tuple[bool | None, bool]:
+    """Compare at one point; return whether equal, and whether both values are real."""
+    needed = separation_bits(difference(left, right), values)
+    bits = max(LEAST_PRECISION, min(needed + 64, 512))
+    while bits <= MAX_PRECISION:
+        try:
+            first, second = value_at(left, values, bits), value_at(right, values, bits)
+        except Vanishing:
+            if 2 * bits > MAX_PRECISION:
+                raise
+            bits *= 4
+            continue
+        real = is_real(first, bits) and is_real(second, bits)
+        gap = _gap(first, second)
+        size = max(magnitude(first), magnitude(second), 0)
+        if gap < -needed and bits >= needed + size + 32:
+            return True, real
+        finer = bits + 64
+        refined = value_at(left, values, finer), value_at(right, values, finer)
+        if _stable(first, second, refined):
+            return False, real
+        bits = max(2 * bits, min(needed + size + 64, MAX_PRECISION))
+    return None, True
+
+
+def _gap(first: Any, second: Any) -> int:
+    with LOCK:
+        return magnitude(first - second)
+
+
+def _stable(first: Any, second: Any, refined: tuple[Any, Any]) -> bool:
+    """Tell whether a difference is the same to three digits at a higher precision: no noise."""
+    with LOCK:
+        coarse, fine = first - second, refined[0] - refined[1]
+        return magnitude(coarse - fine) < magnitude(fine) - 10

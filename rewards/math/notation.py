@@ -1,0 +1,129 @@
+r"""One spelling for what mathematics spells in many ways: Unicode becomes LaTeX, once, up front.
+
+What a sign looks like decides, not a Unicode normal form: NFKC would turn ``x²`` into ``x2``, and
+look-alike letters of other alphabets into the ones that Python's own parser reads.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SIGNS = {
+    "\u2212\u2010\u2011\u2012\u2013\ufe63\uff0d": "-",
+    "\u00d7\u00b7\u22c5\u2219\u2217\u2715\u2022": " \\cdot ",
+    "\u00f7": " \\div ",
+    "\u2044\u2215": "/",
+    "\u00b1": " \\pm ",
+    "\u2213": " \\mp ",
+    "\u221e": " \\infty ",
+    "\u03c0\U0001d70b": " \\pi ",
+    "\u2264\u2a7d": " \\le ",
+    "\u2265\u2a7e": " \\ge ",
+    "\u2260": " \\ne ",
+    "\u2248\u2243": " \\approx ",
+    "\u2261": " \\equiv ",
+    "\u2208": " \\in ",
+    "\u222a": " \\cup ",
+    "\u2229": " \\cap ",
+    "\u2205\u00d8": " \\emptyset ",
+    "\u2227": " \\wedge ",
+    "\u2228": " \\vee ",
+    "\u2216": " \\setminus ",
+    "\u211d": " \\mathbb{R} ",
+    "\u2124": " \\mathbb{Z} ",
+    "\u2026\u22ef": " \\ldots ",
+    "\u00b0\u02da\u00ba": "\\degree ",
+    "\u2220": " \\angle ",
+    "\u25b3": " \\triangle ",
+    "\u230a": " \\lfloor ",
+    "\u230b": " \\rfloor ",
+    "\u2308": " \\lceil ",
+    "\u2309": " \\rceil ",
+    "\u27e8\u2329": " \\langle ",
+    "\u27e9\u232a": " \\rangle ",
+    "\u221b": "\\sqrt[3]",
+    "\u221c": "\\sqrt[4]",
+    "\u2211": " \\sum ",
+    "\u220f": " \\prod ",
+    "\u2032\u2019": "'",
+    "\u201c\u201d": '"',
+    "\u00a0\u2007\u2009\u200a\u202f\u2006\u2005\u2002\u2003\u2004\u205f\u3000": " ",
+    "\u200b\u200c\u200d\u2060\ufeff\u00ad\u2061\u2062": "",
+    "\uff0c\u3001": ",",
+    "\u3002": ".",
+    "\u00bd": "\\frac{1}{2}",
+    "\u2153": "\\frac{1}{3}",
+    "\u2154": "\\frac{2}{3}",
+    "\u00bc": "\\frac{1}{4}",
+    "\u00be": "\\frac{3}{4}",
+    "\u2155": "\\frac{1}{5}",
+    "\u2156": "\\frac{2}{5}",
+    "\u2157": "\\frac{3}{5}",
+    "\u2158": "\\frac{4}{5}",
+    "\u2159": "\\frac{1}{6}",
+    "\u215a": "\\frac{5}{6}",
+    "\u2150": "\\frac{1}{7}",
+    "\u215b": "\\frac{1}{8}",
+    "\u215c": "\\frac{3}{8}",
+    "\u215d": "\\frac{5}{8}",
+    "\u215e": "\\frac{7}{8}",
+    "\u2151": "\\frac{1}{9}",
+    "\u2152": "\\frac{1}{10}",
+}
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron _ rho "
+    "varsigma sigma tau upsilon phi chi psi omega"
+).split()
+_TABLE = {ord(sign): latex for signs, latex in _SIGNS.items() for sign in signs}
+_TABLE |= {0x3B1 + k: f" \\{name} " for k, name in enumerate(_GREEK) if name != "_"}
+_TABLE |= {0xFF01 + k: chr(0x21 + k) for k in range(94) if 0xFF01 + k not in _TABLE}  # full width
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱˣʸ", "0123456789+-=()nixy")
+_LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₓₙₖₘ", "0123456789+-=()aexnkm")
+_SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱˣʸ]+")
+_SUBSCRIPT = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₓₙₖₘ]+")
+_OVERLINED = re.compile("(?:[0-9][\u0305\u0304])+")
+_ROOT = re.compile(r"√\s{0,3}([0-9]+(?:\.[0-9]+)?|[A-Za-z]|\\pi\b)")
+
+_DEGREE = re.compile(r"\^\s{0,3}(?:\{\s{0,3})?\\circ\b(?:\s{0,3}\})?")
+_FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
+
+
+def normalised(text: str) -> str:
+    r"""Return the text in ASCII LaTeX, as far as it has a spelling there.
+
+    Example:
+        >>> normalised("x² − 2½·√3")
+        'x^{2} - 2\\frac{1}{2} \\cdot \\sqrt{3}'
+    """
+    if not text.isascii():
+        text = _OVERLINED.sub(lambda run: f"\\overline{{{run[0][::2]}}}", text)
+        text = _SUPERSCRIPT.sub(lambda run: f"^{{{run[0].translate(_RAISED)}}}", text)
+        text = _SUBSCRIPT.sub(lambda run: f"_{{{run[0].translate(_LOWERED)}}}", text)
+        text = text.translate(_TABLE)
+        text = _ROOT.sub(r"\\sqrt{\1}", text).replace("√", "\\sqrt")
+    if "\\" in text:
+        text = _FRACTION.sub(r"\\frac", _DEGREE.sub(r"\\degree ", text))
+    return text.strip()
+
+
+def unwrapped(text: str) -> str:
+    r"""Return the text without what may surround an answer: ``$``, ``\(``, ``**`` and a period.
+
+    Example:
+        >>> [unwrapped(text) for text in ("**42**.", r"\( x+1 \)", "$$7$$", r"\$5")]
+        ['42', 'x+1', '7', '\\$5']
+    """
+    text = text.strip()
+    while True:
+        before = text
+        for opening, closing in (("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**")):
+            size = len(opening)
+            if len(text) > 2 * size and text.startswith(opening) and text.endswith(closing):
+                if "$" in text[size:-size] and opening == "$" and text[1] != "$":
+                    continue  # $5$ and $6$
+                text = text[size:-size].strip()
+        if text.endswith((".", ",", ";", ":", "`")) and not text.endswith(("...", "\\,", "\\;")):
+            text = text[:-1].rstrip()
+        text = text.lstrip("`")
+        if text == before:
+            return text

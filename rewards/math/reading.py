@@ -1,0 +1,254 @@
+r"""An answer's text, read as one of the types of answers.
+
+Connectors split first ("or", "and", commas), then unions, relations, brackets, and last units, so
+that a hedge is a list and not a number. Text that is no mathematics is read as words.
+"""
+
+from __future__ import annotations
+
+import re
+
+from bakeoff.rewards.math.answers import (
+    EMPTY, INFINITY, MINUS_INFINITY, REALS, Answer, Choice, Collection, Interval, Matrix, Region,
+    Value, Words, ratio,
+)  # fmt: skip
+from bakeoff.rewards.math.lexing import Token, tokens
+from bakeoff.rewards.math.notation import normalised, unwrapped
+from bakeoff.rewards.math.parsing import expression
+from bakeoff.rewards.math.rationals import in_base, quick
+from bakeoff.rewards.math.regions import joined, normal
+from bakeoff.rewards.math.relations import related
+from bakeoff.rewards.math.structure import (
+    enclosed, rows_of, sides_of, split, without_dollars,
+)  # fmt: skip
+from bakeoff.rewards.math.tree import Node, ParseError, number, walk
+from bakeoff.rewards.math.values import value
+
+_MATRICES = {"matrix", "pmatrix", "bmatrix", "Bmatrix", "array", "smallmatrix"}
+_BASE = re.compile(
+    r"(?:\\(?:text|mathrm)\s?\{)?([0-9A-Za-z]{1,200})\}?_(?:\{?\s*(?:\\text\s?\{)?\s*"
+    r"((?:base\s?)?[0-9a-z]{1,10})\s*\}{0,2})"
+)
+_SPOKEN_BASE = re.compile(r"([0-9A-Za-z]{1,200})\s+(?:in\s+)?base[\s-]{1,3}([0-9a-z]{1,10})")
+_NUMBER_WORDS = {
+    word: value
+    for value, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+        "fifteen sixteen seventeen eighteen nineteen twenty".split()
+    )
+}
+_NOTHING = {"nosolution", "nosolutions", "norealsolution", "norealsolutions", "emptyset", "thereisnosolution"}
+_EVERYTHING = {"allrealnumbers", "allreals", "anyrealnumber", "realnumbers", "allrealx"}
+_CHOICE = re.compile(
+    r"(?:(?:option|choice|answer)\s{0,3}:?\s{0,3})?\(?\s{0,3}([A-J])\s{0,3}[).:]?", re.IGNORECASE
+)
+_MARKUP = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|mathrm|mathbf|mbox|hbox|emph)\s?\{([^{}]*)\}")
+_LATEX = re.compile(r"\\[A-Za-z]+|[\\{}^_=<>+*|]")
+_ARTICLES = re.compile(r"\b(?:the|an?)\b", re.IGNORECASE)
+
+
+def read(text: str) -> Answer:
+    r"""Return what an answer is.
+
+    Raises:
+        ExpressionError: it is empty, too long or too deep, or has no value.
+
+    Example:
+        >>> read("(0, 1]").intervals[0].high_closed
+        True
+        >>> read("3 or 4").kind, read(r"\text{Two lines}"), read("(B)")
+        ('list', Words(text='twolines'), Choice(letter='B'))
+    """
+    number_or_none = quick(text)
+    if number_or_none is not None:
+        return Value(number(number_or_none.value), number_or_none.digits)
+    text = unwrapped(normalised(unwrapped(text)))
+    if not text:
+        raise ParseError("no answer")
+    special = _special(text)
+    if special is not None:
+        return special
+    try:
+        return _structured(without_dollars(tokens(text)))
+    except ParseError:
+        found = words(text)
+        if not found.text:
+            raise
+        return found
+
+
+def words(text: str) -> Words:
+    """Return the words of a text, in the form that they are compared in.
+
+    Example:
+        >>> words(r"The \\text{Northern  line}").text
+        'northernline'
+    """
+    plain = _MARKUP.sub(r" \1 ", text)
+    plain = _ARTICLES.sub(" ", plain)
+    return Words("".join(re.findall(r"[^\s.,!?'\"$*`~]+", plain)).casefold())
+
+
+def is_plain(text: str) -> bool:
+    r"""Tell whether a text is words and digits alone, with no mathematics that was not read.
+
+    Example:
+        >>> is_plain(r"\\text{October 30}"), is_plain(r"\\frac{1}{7} \\triangle ABC")
+        (True, False)
+    """
+    return not _LATEX.search(_MARKUP.sub(r" \1 ", text).replace("\\!", ""))
+
+
+def _special(text: str) -> Answer | None:
+    """Return the choice, the number word or the base-n numeral that a whole text is, if it is."""
+    bare = _MARKUP.sub(r" \1 ", text).strip()
+    if len(bare) < 20 and (match := _CHOICE.fullmatch(bare)):
+        if match[1].isupper() or len(bare) > 1:
+            return Choice(match[1].upper())
+    match = _BASE.fullmatch(text) or _SPOKEN_BASE.fullmatch(bare)
+    if match and not match[1].isalpha():
+        return Value(number(in_base(match[1], match[2])))
+    found = words(text).text if len(text) < 60 else ""
+    if found in _NUMBER_WORDS:
+        return Value(number(_NUMBER_WORDS[found]))
+    if found in _NOTHING:
+        return EMPTY
+    return REALS if found in _EVERYTHING else None
+
+
+def _structured(sequence: list[Token]) -> Answer:
+    """Return the answer that tokens are, by the loosest sign that joins them."""
+    while sequence and sequence[0].text in ("approx", "=", "therefore", "because"):
+        sequence = sequence[1:]
+    if not sequence:
+        raise ParseError("no answer")
+    parts, connectors = split(sequence, {"or", "vee", "and", "wedge", ",", ";"})
+    if connectors:
+        return _several(parts, connectors)
+    parts, signs = split(sequence, {"cup", "setminus", "cap"})
+    if signs:
+        return joined([_structured(part) for part in parts], signs)
+    sides, signs = sides_of(sequence)
+    if signs:
+        return related(sides, signs, _structured)
+    return _bracketed(sequence)
+
+
+def _several(parts: list[list[Token]], connectors: list[str]) -> Answer:
+    """Return the list, or for inequalities the region, that connected parts are."""
+    full = [part for part in parts if part]
+    pairs = zip(connectors, connectors[1:], strict=False)
+    doubled = sum(first == "," and second in ("or", "and") for first, second in pairs)
+    if len(parts) - len(full) > doubled or not full:
+        raise ParseError("nothing stands beside a comma")
+    answers = [_structured(part) for part in full]
+    alternative = any(word in ("or", "vee") for word in connectors)
+    region = joined(answers, ["cup" if alternative else "cap"] * (len(answers) - 1), strict=False)
+    if region is not None:
+        return region
+    if len(answers) == 1:
+        raise ParseError("nothing stands beside a comma")
+    items: list[Answer] = []
+    for answer in answers:
+        items.extend(answer.items if _is_plus_minus(answer) else [answer])
+    return Collection("list", tuple(items))
+
+
+def _is_plus_minus(answer: Answer) -> bool:
+    return isinstance(answer, Collection) and answer.kind == "list"
+
+
+def _bracketed(sequence: list[Token]) -> Answer:
+    """Return a set, tuple, interval or matrix, or else a value."""
+    kind, inner = enclosed(sequence)
+    if kind == "set":
+        return _set(inner)
+    if kind:
+        parts, connectors = split(inner, {",", ";"})
+        if connectors:
+            if not all(parts):
+                raise ParseError("nothing stands beside a comma")
+            items = tuple(_structured(part) for part in parts)
+            if (interval := _interval(kind, items)) is not None:
+                return interval
+            if kind not in ("()", "[]"):
+                raise ParseError("brackets of two kinds")
+            return _nested(items) if kind == "[]" else Collection("tuple", items)
+        if kind == "[]" and len(inner) > 2 and inner[0].text == "[":
+            return _nested((_structured(inner),))
+        if kind == "()" and split(inner, {"cup", "or", "and", "=", "<", ">", "le", "ge"})[1]:
+            return _structured(inner)
+    name = sequence[0].text if len(sequence) == 1 else ""
+    if name in ("emptyset", "reals"):
+        return EMPTY if name == "emptyset" else REALS
+    if sequence[0].kind == "begin" and sequence[0].text in _MATRICES | {"cases"}:
+        return _matrix(sequence)
+    parts, _ = split(sequence, {":"})
+    if len(parts) > 1 and all(parts):
+        return ratio(tuple(expression(part) for part in parts))
+    return _signed_values(value(sequence))
+
+
+def _interval(kind: str, items: tuple[Answer, ...]) -> Region | None:
+    """Return the interval that two values in brackets are; in round ones only if one is infinite."""
+    match items:
+        case (Value(low), Value(high)):
+            if kind != "()" or {low, high} & {INFINITY, MINUS_INFINITY}:
+                closed = [
+                    bracket in "[]" and node not in (INFINITY, MINUS_INFINITY)
+                    for bracket, node in zip(kind, (low, high), strict=True)
+                ]
+                return Region(normal([Interval(low, high, *closed)]))
+    return None
+
+
+def _set(inner: list[Token]) -> Answer:
+    r"""Return ``\{1, 2\}``, or the region that ``\{x : x > 3\}`` is."""
+    if not inner:
+        return EMPTY
+    if len(inner) > 2 and inner[0].kind == "letters" and inner[1].text in ("|", ":"):
+        return _structured(inner[2:])
+    if len(inner) > 4 and inner[1].text == "in" and inner[3].text in ("|", ":"):
+        return _structured(inner[4:])
+    parts, _ = split(inner, {",", ";"})
+    if not all(parts):
+        raise ParseError("nothing stands beside a comma")
+    items: list[Answer] = []
+    for part in parts:
+        answer = _structured(part)
+        items.extend(answer.items if _is_plus_minus(answer) else [answer])
+    return Collection("set", tuple(items))
+
+
+def _nested(items: tuple[Answer, ...]) -> Answer:
+    """Return the matrix that a list of equally long lists is, or else a tuple."""
+    if all(isinstance(item, Collection) and item.kind == "tuple" for item in items):
+        rows = tuple(item.items for item in items if isinstance(item, Collection))
+        if len({len(row) for row in rows}) == 1:
+            return Matrix(rows)
+    return Collection("tuple", items)
+
+
+def _matrix(sequence: list[Token]) -> Answer:
+    name = sequence[0].text
+    rows = rows_of(sequence)
+    if len({len(row) for row in rows}) != 1:
+        raise ParseError("a matrix whose rows differ in length")
+    read_rows = tuple(tuple(_structured(cell) for cell in row) for row in rows)
+    return Matrix(read_rows, "cases" if name == "cases" else "matrix")
+
+
+def _signed_values(found: Value) -> Answer:
+    r"""Return both values of one with ``\pm`` in it."""
+    if not any(part.head in ("pm", "mp") for part in walk(found.node)):
+        return found
+    both = tuple(found._replace(node=_with_sign(found.node, plus)) for plus in (True, False))
+    return Collection("list", both)
+
+
+def _with_sign(node: Node, plus: bool) -> Node:
+    args = tuple(_with_sign(part, plus) for part in node.args)
+    if node.head in ("pm", "mp"):
+        return args[0] if plus == (node.head == "pm") else Node("-", args)
+    return node._replace(args=args)
+

@@ -1,0 +1,123 @@
+"""One value, read from tokens: an expression, a decimal's digits, a unit, a percentage."""
+
+from __future__ import annotations
+
+from bakeoff.rewards.math.answers import Unit, Value
+from bakeoff.rewards.math.lexing import Token
+from bakeoff.rewards.math.parsing import expression
+from bakeoff.rewards.math.rationals import literal
+from bakeoff.rewards.math.tree import CONSTANTS, Node, ParseError, number
+from bakeoff.rewards.math.units import MAX_WORDS, MULTIPLES, unit
+
+_PERCENT = {"percent", "percentage", "pct", "per cent"}
+_DEGREE = Unit(number(1), (("degree", 1),))
+
+
+def value(sequence: list[Token]) -> Value:
+    """Return the value that tokens are.
+
+    Raises:
+        ParseError: they are not an expression with at most a unit.
+
+    Example:
+        >>> from bakeoff.rewards.math.lexing import tokens
+        >>> value(tokens("12.50 dollars")).digits, value(tokens("12.50 dollars")).unit.base
+        (4, (('dollar', 1),))
+    """
+    sequence, sign = _without_sign(sequence)
+    found = _unsigned(sequence)
+    return found._replace(node=Node("-", (found.node,))) if sign else found
+
+
+def _without_sign(sequence: list[Token]) -> tuple[list[Token], bool]:
+    """Return what follows the sign in -$5."""
+    negative = len(sequence) > 1 and sequence[0].text == "-" and sequence[1].kind == "money"
+    return (sequence[1:], True) if negative else (sequence, False)
+
+
+def _unsigned(sequence: list[Token]) -> Value:
+    if sequence and sequence[0].kind == "money":
+        currency = unit(sequence[:1], after_number=True)
+        inner = _unsigned(sequence[1:])
+        if inner.unit is not None and currency is not None and inner.unit.base != currency.base:
+            raise ParseError("two units")
+        return inner._replace(unit=currency)
+    end = _end_of_expression(sequence)
+    try:
+        if end < len(sequence):
+            raise ParseError("a unit, perhaps")
+        return _plain(sequence)
+    except ParseError:
+        return _with_unit(sequence)
+
+
+def _end_of_expression(sequence: list[Token]) -> int:
+    """Return where words begin, if any do."""
+    for position, token in enumerate(sequence):
+        if token.kind in ("text", "money") or _is_unit_letters(sequence, position):
+            return position
+    return len(sequence)
+
+
+def _is_unit_letters(sequence: list[Token], position: int) -> bool:
+    """Tell whether letters after a number are a unit, as in 5 cm, rather than a product."""
+    token = sequence[position]
+    if token.kind != "letters" or position == 0 or sequence[position - 1].kind != "number":
+        return False
+    known = unit([token], after_number=True)
+    if known is None or not known.base:
+        return known is not None
+    return len(token.text) > 1 or (token.spaced and position == len(sequence) - 1)
+
+
+def _with_unit(sequence: list[Token]) -> Value:
+    """Return a value with the longest unit that ends it."""
+    first = _end_of_expression(sequence)
+    for end in range(max(1, first - 2), len(sequence)):
+        tail = sequence[end:]
+        if len(tail) > 4 * MAX_WORDS:
+            continue
+        words = " ".join(token.text.lower() for token in tail)
+        after_number = sequence[end - 1].kind == "number"
+        if words in _PERCENT:
+            plain = _plain(sequence[:end])
+            return plain._replace(node=Node("%", (plain.node,)))
+        factor = _multiple(tail)
+        found = unit(tail[1:] if factor else tail, after_number=True) if tail[bool(factor) :] else None
+        if found is None and not (factor and len(tail) == 1):
+            continue
+        if not after_number and tail[0].kind == "letters" and len(tail[0].text) == 1:
+            continue
+        plain = _plain(sequence[:end])
+        node = Node("*", (plain.node, number(factor))) if factor else plain.node
+        return Value(node, plain.digits, found)
+    raise ParseError(f"cannot read '{sequence[min(first, len(sequence) - 1)].text[:20]}'")
+
+
+def _multiple(tail: list[Token]) -> int | None:
+    return MULTIPLES.get(tail[0].text.lower()) if tail[0].kind in ("letters", "text") else None
+
+
+def _plain(sequence: list[Token]) -> Value:
+    """Return a value without words; a degree sign at its end is its unit."""
+    node = expression(sequence)
+    digits = _digits(sequence, node)
+    if node.head == "°":
+        return Value(node.args[0], digits, _DEGREE)
+    if node.head == "-" and node.args[0].head == "°":
+        return Value(Node("-", node.args[0].args), digits, _DEGREE)
+    return Value(node, digits)
+
+
+def _digits(sequence: list[Token], node: Node) -> int:
+    """Return the significant digits of a decimal, with its sign and per cent; 0 of anything else."""
+    while node.head in ("-", "%", "°"):
+        node = node.args[0]
+    numbers = [token for token in sequence if token.kind == "number"]
+    return literal(numbers[0].text).digits if node.head == "number" and len(numbers) == 1 else 0
+
+
+def is_name(node: Node) -> bool:
+    """Tell whether an expression is a lone variable."""
+    return node.head == "symbol" and node.value not in CONSTANTS
+
