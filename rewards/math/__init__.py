@@ -7,8 +7,13 @@
 from bakeoff.rewards.math.check import Gold, Verdict, check, check_many, compile_gold
 from bakeoff.rewards.math.extraction import final_answer
 from bakeoff.rewards.math.parts import (
-    CannotTell, boxed, correct, expanded, same_value, wellformed,
-)  # fmt: skip
+    CannotTell,
+    boxed,
+    correct,
+    expanded,
+    same_value,
+    wellformed,
+)
 
 __all__ = [
     "CannotTell",

@@ -1,9 +1,9 @@
 """Is a reply's final answer equal to the right one? Three-valued, typed, and in bounded time.
 
 Tiers, cheapest first: no final answer, equal as written, exact numbers, types, rational functions
-modulo a prime, values to as many digits as it takes, and sympy in a process of its own. A reply that
-cannot be read, or takes more than the budget to work out, is wrong; ``None`` is kept for what could
-not be compared although both sides have a value.
+modulo a prime, values to as many digits as it takes, and sympy in a process of its own. A reply
+that cannot be read, or takes more than the budget to work out, is wrong; ``None`` is kept for what
+could not be compared although both sides have a value.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from bakeoff.rewards.math.answers import Answer, Words
+from bakeoff.rewards.math.answers.kinds import Answer
+from bakeoff.rewards.math.answers.reading import is_plain, read, words
 from bakeoff.rewards.math.comparing import Comparison, compared, has_value
+from bakeoff.rewards.math.expressions.tree import ExpressionError
 from bakeoff.rewards.math.extraction import MAX_ANSWER, extracted
 from bakeoff.rewards.math.forms import FORMS, has_form
-from bakeoff.rewards.math.reading import is_plain, read
-from bakeoff.rewards.math.tree import ExpressionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def compile_gold(text: str, *, form: str = "value", bare: bool = True) -> Gold:
         if len(text) > MAX_ANSWER:
             raise ExpressionError(f"longer than {MAX_ANSWER} characters")
         answer = read(text)
-        if isinstance(answer, Words) and not is_plain(text):
+        if answer == words(text) and not is_plain(text):
             raise ExpressionError("neither mathematics that is known here nor words")
         has_value(answer)
     except ExpressionError as error:
@@ -169,4 +169,3 @@ def _judged(gold: Gold, text: str) -> Comparison:
     if comparison.equal is None:
         raise _Unclear(comparison.reason, comparison.tier)
     return comparison
-

@@ -5,20 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bakeoff.rewards.math.answers import (
-    Answer, Choice, Collection, Interval, Matrix, Region, Relation, Value, Words,
-)  # fmt: skip
-from bakeoff.rewards.math.equality import Equality, same_value
-from bakeoff.rewards.math.exact import rational
-from bakeoff.rewards.math.regions import as_region
-from bakeoff.rewards.math.rounding import rounds_to
-from bakeoff.rewards.math.tree import (
-    ExpressionError, Node, OverBudget, is_infinite_sign, substituted, symbol, variables,
-)  # fmt: skip
-from bakeoff.rewards.math.units import compatible
-from bakeoff.rewards.math.zeros import same_zeros
+from bakeoff.rewards.math.answers.kinds import (
+    Answer,
+    Choice,
+    Collection,
+    Interval,
+    Matrix,
+    Region,
+    Relation,
+    Value,
+    Words,
+)
+from bakeoff.rewards.math.answers.regions import as_region
+from bakeoff.rewards.math.answers.units import compatible
+from bakeoff.rewards.math.answers.zeros import same_zeros
+from bakeoff.rewards.math.equality.rounding import rounds_to
+from bakeoff.rewards.math.equality.values import Equality, same_value
+from bakeoff.rewards.math.expressions.tree import (
+    ExpressionError,
+    Node,
+    OverBudget,
+    is_infinite_sign,
+    substituted,
+    symbol,
+    variables,
+)
 
 MAX_ITEMS = 200
+
 
 class Comparison(NamedTuple):
     """Whether two answers are equal (``None``: cannot tell), why, and which tier said so."""
@@ -36,13 +50,16 @@ def compared(gold: Answer, answer: Answer) -> Comparison:
         OverBudget: a value takes too long to work out.
 
     Example:
-        >>> from bakeoff.rewards.math.reading import read
+        >>> from bakeoff.rewards.math.answers.reading import read
         >>> compared(read("[1, 2]"), read("1 <= x <= 2")).equal
         True
         >>> compared(read("3"), read("3 or 4"))
         Comparison(equal=False, reason='a list, not a value', tier='type')
     """
-    gold, answer = _single(gold), _single(answer)
+    return _compared(_single(gold), _single(answer))
+
+
+def _compared(gold: Answer, answer: Answer) -> Comparison:
     match gold, answer:
         case Value(), Value():
             return _values(gold, answer)
@@ -65,13 +82,10 @@ def compared(gold: Answer, answer: Answer) -> Comparison:
     if isinstance(gold, Collection) and isinstance(answer, Collection):
         return _collections(gold, answer)
     if isinstance(gold, Region) or isinstance(answer, Region):
-        regions = as_region(gold), as_region(answer)
-        if regions[0] is not None and regions[1] is not None:
-            return _regions(*regions)
-    relations = _as_relation(gold), _as_relation(answer)
-    if relations[0] is not None and relations[1] is not None:
-        return _said(same_zeros(*relations), "modular")
-    return _differ(gold, answer)
+        one_region, other_region = as_region(gold), as_region(answer)
+        if one_region is not None and other_region is not None:
+            return _regions(one_region, other_region)
+    return _curves(gold, answer) or _differ(gold, answer)
 
 
 def _differ(gold: Answer, answer: Answer) -> Comparison:
@@ -90,7 +104,7 @@ def _said(equal: bool | None, tier: str) -> Comparison:
 def _single(answer: Answer) -> Answer:
     """Return the one member of a set, or the point that a region is, as a value."""
     match answer:
-        case Collection("set", (item,)):
+        case Collection("set", (Value() as item,)):
             return item
         case Region((Interval(low, high, True, True),), name) if low == high:
             return Value(low, name=name)
@@ -99,7 +113,7 @@ def _single(answer: Answer) -> Answer:
 
 def _values(gold: Value, answer: Value) -> Comparison:
     if gold.name and answer.name and not _same_name(gold.name, answer.name):
-        return Comparison(False, "another variable", "type")
+        return _curves(gold, answer) or Comparison(False, "another variable", "type")
     one, other = gold.node, answer.node
     if gold.unit is not None and answer.unit is not None:
         if not compatible(gold.unit, answer.unit):
@@ -119,7 +133,7 @@ def _values(gold: Value, answer: Value) -> Comparison:
 
 def _same_name(left: str, right: str) -> bool:
     """Tell whether two names may stand for one value: a function's or a word for any."""
-    loose = [name.endswith("()") or len(name) > 2 and name.isalpha() for name in (left, right)]
+    loose = [name.endswith("()") or (len(name) > 2 and name.isalpha()) for name in (left, right)]
     return left == right or loose[0] != loose[1]
 
 
@@ -145,7 +159,7 @@ def _ordered(gold: Sequence[Answer], answer: Sequence[Answer]) -> Comparison:
         return Comparison(False, f"{len(answer)} answers, not {len(gold)}", "type")
     worst = _said(True, "text")
     for one, other in zip(gold, answer, strict=True):
-        found = compared(one, other)
+        found = _compared(one, other)
         if not found.equal:
             if found.equal is False:
                 return found
@@ -176,7 +190,7 @@ def _collections(gold: Collection, answer: Collection) -> Comparison:
 def _distinct(items: Sequence[Answer]) -> tuple[Answer, ...]:
     found: list[Answer] = []
     for item in items[:MAX_ITEMS]:
-        if not any(compared(item, other).equal for other in found):
+        if not any(_compared(item, other).equal for other in found):
             found.append(item)
     return tuple(found)
 
@@ -204,7 +218,7 @@ def _unordered(gold: Sequence[Answer], answer: Sequence[Answer]) -> Comparison:
 def _quietly(one: Answer, other: Answer) -> Comparison:
     """Compare one pair of many, where a pair without a common measure is just different."""
     try:
-        return compared(one, other)
+        return _compared(one, other)
     except OverBudget:
         raise
     except ExpressionError as error:
@@ -223,6 +237,12 @@ def _regions(gold: Region, answer: Region) -> Comparison:
         if not found.equal:
             return found
     return _said(True, "exact")
+
+
+def _curves(gold: Answer, answer: Answer) -> Comparison | None:
+    """Compare two equations or inequalities in variables; ``None`` if these are none."""
+    one, other = _as_relation(gold), _as_relation(answer)
+    return None if one is None or other is None else _said(same_zeros(one, other), "modular")
 
 
 def _as_relation(answer: Answer) -> Relation | None:
@@ -249,7 +269,7 @@ def has_value(answer: Answer) -> None:
     """
     match answer:
         case Value(node):
-            if not is_infinite_sign(node) and rational(node) is None:
+            if not is_infinite_sign(node):
                 same_value(node, node)
         case Collection(items=items):
             for item in items:

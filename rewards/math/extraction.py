@@ -3,7 +3,7 @@ r"""The one final answer in a reply, found in linear time.
 The first of these that is there wins:
 1. the last complete ``\boxed{...}`` or ``\fbox{...}``, by counting braces;
 2. what stands after the last marker: "answer is", "answer:", "####", or inside ``<answer>``;
-3. the bare reply: its last line that is not empty.
+3. the bare reply: its last line that is not empty, or the display that it ends with.
 
 It is stingy: a reply that hedges ("85 or 86") is handed on as it is, and is then a list.
 """
@@ -20,6 +20,8 @@ _BOX = re.compile(r"\\(?:boxed|fbox)\s{0,8}(?=\{)")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)  # a backslash takes the next character with it
 _MARKER = re.compile(r"answer(?:\*\*)?\s{0,3}(?:\bis\b|:|=)|####|<answer>", re.IGNORECASE)
 _SENTENCE = re.compile(r"\.\s+(?=[A-Z])")
+
+_DISPLAYS = (("$$", "$$"), ("\\[", "\\]"), ("\\begin{", "\\end{"), ("$\\begin{", "\\end{"))
 
 
 class Extracted(NamedTuple):
@@ -40,14 +42,14 @@ def extracted(reply: str) -> Extracted | None:
         >>> extracted("") is None
         True
     """
-    tail = reply if len(reply) <= MAX_REPLY else reply[-MAX_REPLY:]
+    tail = reply if len(reply) <= MAX_REPLY else reply.rstrip()[-MAX_REPLY:]
     found, place = None, "box"
     if "\\boxed" in tail or "\\fbox" in tail:
         found = _boxed(tail)
     if found is None:
         found, place = _marked(tail), "marker"
     if found is None:
-        found, place = tail.strip().rpartition("\n")[2], "bare"
+        found, place = _ending(tail.strip()), "bare"
     found = found.strip()
     return Extracted(found, place) if 0 < len(found) <= MAX_ANSWER else None
 
@@ -107,5 +109,20 @@ def _marked(text: str) -> str | None:
         content, closing, _ = rest.partition("</answer>")
         if closing:
             return content
-    line = rest.strip().partition("\n")[0]
-    return _SENTENCE.split(line, maxsplit=1)[0]
+    rest = rest.strip()
+    for opening, closing in _DISPLAYS:
+        if rest.startswith(opening):
+            end = rest.find(closing, len(opening))
+            return rest if end < 0 else rest[: rest.find("\n", end) if "\n" in rest[end:] else None]
+    return _SENTENCE.split(rest.partition("\n")[0], maxsplit=1)[0]
+
+
+def _ending(text: str) -> str:
+    """Return the last line of a text, or the display of several lines that it ends with."""
+    last = text.rpartition("\n")[2]
+    for opening, closing in _DISPLAYS:
+        if closing in last:
+            start = text.rfind(opening, 0, text.rfind(closing))
+            if start >= 0:
+                return text[text.rfind("\n", 0, start) + 1 :]
+    return last

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from bakeoff.rewards.math.answers import Answer, Collection, Matrix, Value
-from bakeoff.rewards.math.tree import Node, number, variables, walk
+from bakeoff.rewards.math.answers.kinds import Answer, Collection, Matrix, Value
+from bakeoff.rewards.math.expressions.tree import Node, number, variables, walk
 
 FORMS = ("value", "result", "expanded")
 
@@ -18,7 +18,7 @@ def has_form(answer: Answer, form: str) -> bool:
     """Tell whether an answer has a form, all of its parts included.
 
     Example:
-        >>> from bakeoff.rewards.math.reading import read
+        >>> from bakeoff.rewards.math.answers.reading import read
         >>> [has_form(read(text), "result") for text in ("-85", "7/12", "47+38", "84/7", "12/1")]
         [True, True, False, False, False]
         >>> [has_form(read(text), "expanded") for text in ("x^2+2x+1", "(x+1)^2", "x(x+2)+1")]

@@ -1,17 +1,17 @@
 r"""Math checking as reward functions, for items whose ``answer`` is the right answer, bare.
 
-``correct``, ``same_value`` and ``expanded`` differ in the form they ask for. Which one an environment
-needs follows from its questions: none may be answered by copying the question.
+``correct``, ``same_value`` and ``expanded`` differ in the form they ask for. Which one an
+environment needs follows from its questions: none may be answered by copying the question.
 """
 
 from __future__ import annotations
 
+from bakeoff.rewards.math.answers.kinds import Value, Words
+from bakeoff.rewards.math.answers.reading import read
 from bakeoff.rewards.math.check import check, compile_gold
+from bakeoff.rewards.math.expressions.tree import ExpressionError
 from bakeoff.rewards.math.extraction import extracted
-from bakeoff.rewards.math.reading import read
-from bakeoff.rewards.math.answers import Value, Words
 from bakeoff.rewards.math.forms import has_form
-from bakeoff.rewards.math.tree import ExpressionError
 from bakeoff.types import Item
 
 

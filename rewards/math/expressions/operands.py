@@ -6,14 +6,15 @@ given back is not its answer.
 
 from __future__ import annotations
 
-from bakeoff.rewards.math.lexing import END, Cursor, Token
-from bakeoff.rewards.math.rationals import in_base, literal
-from bakeoff.rewards.math.tree import FUNCTIONS, Node, ParseError, number, symbol
+from bakeoff.rewards.math.expressions.lexing import END, Cursor, Token
+from bakeoff.rewards.math.expressions.literals import in_base, literal
+from bakeoff.rewards.math.expressions.tree import FUNCTIONS, Node, ParseError, number, symbol
 
-GREEK = frozenset(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon "
-    "phi chi psi omega Gamma Delta Theta Lambda Xi Sigma Upsilon Phi Psi Omega ell hbar".split()
-)
+_GREEK = """
+    alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau
+    upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Sigma Upsilon Phi Psi Omega ell hbar
+"""
+GREEK = frozenset(_GREEK.split())
 _CLOSING = {"(": ")", "[": "]", "{": "}", "lfloor": "rfloor", "lceil": "rceil"}
 _NAMED = {"pi": "pi", "infty": "infinity", "infinity": "infinity", "inf": "infinity"}
 _SHORT = {
@@ -61,7 +62,7 @@ class Operands(Cursor):
         token = self.take()
         if token.kind == "number":
             return self.number(token)
-        if token.kind == "letters":
+        if token.kind == "letters" or (token.kind == "text" and len(token.text) == 1):
             return self.letters(token)
         if token.kind in ("op", "command"):
             return self.begun(token.text)
@@ -230,7 +231,9 @@ class Operands(Cursor):
         body = [self.signed()]
         while self.begins_factor():
             body.append(self.power())
-        return Node(name, (Node("*", tuple(body)) if len(body) > 1 else body[0], index, start, stop))
+        return Node(
+            name, (Node("*", tuple(body)) if len(body) > 1 else body[0], index, start, stop)
+        )
 
     def group(self, opening: str) -> Node:
         """Return what stands in brackets."""

@@ -6,11 +6,10 @@ Expressions are built by sympy's constructors from a tree; sympy reads no text.
 from __future__ import annotations
 
 import functools
-
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.rewards.math.tree import Node
+from bakeoff.rewards.math.expressions.tree import Node
 
 if TYPE_CHECKING:
     from bakeoff.rewards.workers import WorkerPool
@@ -42,7 +41,7 @@ def pool() -> WorkerPool:
     """Return the worker processes of this process; they start when they are first needed."""
     from bakeoff.rewards.workers import WorkerPool
 
-    place = "bakeoff.rewards.math.symbolic:serve"
+    place = "bakeoff.rewards.math.equality.symbolic:serve"
     return WorkerPool(place, workers=1, memory_mib=MEMORY_MIB, preload=("sympy",))
 
 
@@ -61,7 +60,7 @@ def encoded(node: Node) -> list[Any]:
     """Return a tree as plain data: head, value, operands.
 
     Example:
-        >>> from bakeoff.rewards.math.parsing import parse
+        >>> from bakeoff.rewards.math.expressions.parsing import parse
         >>> encoded(parse("x/2"))
         ['/', None, ['symbol', 'x'], ['number', [2, 1]]]
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bakeoff.rewards.math.tree import Node, number, symbol
+from bakeoff.rewards.math.expressions.tree import Node, ParseError, number, symbol
 
 INFINITY = symbol("infinity")
 MINUS_INFINITY = Node("-", (INFINITY,))
@@ -101,5 +101,9 @@ def point(node: Node) -> Interval:
 
 def ratio(parts: tuple[Node, ...]) -> Answer:
     """Return a ratio: of two numbers their quotient, of more of them the parts over the last."""
+    if parts[-1] == number(0):
+        raise ParseError("a ratio to nothing")
     quotients = tuple(Value(Node("/", (part, parts[-1]))) for part in parts[:-1])
-    return quotients[0] if len(quotients) == 1 else Collection("tuple", (*quotients, Value(number(1))))
+    if len(quotients) == 1:
+        return quotients[0]
+    return Collection("tuple", (*quotients, Value(number(1))))

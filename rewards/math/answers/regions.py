@@ -9,12 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bakeoff.rewards.math.answers import (
-    INFINITY, MINUS_INFINITY, Answer, Collection, Interval, Region, Value, point,
-)  # fmt: skip
-from bakeoff.rewards.math.exact import rational
-from bakeoff.rewards.math.numeric import is_real, value_at
-from bakeoff.rewards.math.tree import ExpressionError, Node, ParseError, variables
+from bakeoff.rewards.math.answers.kinds import (
+    INFINITY,
+    MINUS_INFINITY,
+    Answer,
+    Collection,
+    Interval,
+    Region,
+    Value,
+    point,
+)
+from bakeoff.rewards.math.equality.exact import rational
+from bakeoff.rewards.math.equality.numeric import is_real, value_at
+from bakeoff.rewards.math.expressions.tree import ExpressionError, Node, ParseError, variables
 
 _BITS = 128
 
@@ -25,39 +32,44 @@ def as_region(answer: Answer) -> Region | None:
         case Region():
             return answer
         case Collection("tuple", (Value(low), Value(high))):
-            return Region(normal([Interval(low, high, False, False)]))
+            interval = normal([Interval(low, high, False, False)])
+            return Region(interval) if interval else None
         case Collection("set", items) if all(isinstance(item, Value) for item in items):
             return Region(normal([point(item.node) for item in items if isinstance(item, Value)]))
     return None
 
 
-def joined(answers: Sequence[Answer], signs: Sequence[str], *, strict: bool = True) -> Region | None:
-    r"""Return the union, intersection ("cap") or difference ("setminus") of regions.
-
-    Args:
-        answers: what is joined.
-        signs: "cup", "cap" or "setminus" between them.
-        strict: whether it must be regions that are joined, and not a list of values; for what a
-            connector joins, only inequalities and intervals make a region.
+def united(answers: Sequence[Answer], signs: Sequence[str]) -> Region:
+    r"""Return the union ("cup"), intersection ("cap") or difference ("setminus") of sets.
 
     Raises:
-        ParseError: ``strict``, and an answer is no region.
+        ParseError: they are no sets of real numbers, or about two variables.
     """
-    regions: list[Region] = []
-    for answer in answers:
-        region = as_region(answer) if strict else answer
-        if not isinstance(region, Region):
-            if strict:
-                raise ParseError("a union of what is no set")
-            return None
-        regions.append(region)
-    names = {region.name for region in regions if region.name}
-    if len(names) > 1:
-        if strict:
-            raise ParseError("a union over two variables")
+    regions = [as_region(answer) for answer in answers]
+    found = _combined([region for region in regions if region is not None], signs)
+    if found is None or None in regions:
+        raise ParseError("a union of what is no set")
+    return found
+
+
+def connected(answers: Sequence[Answer], sign: str) -> Region | None:
+    """Return the region that inequalities joined by "or" (cup) or "and" (cap) are.
+
+    Returns:
+        ``None`` for anything else, such as a list of values. Intervals without a variable are meant
+        together, whichever word joins them.
+    """
+    regions = [answer for answer in answers if isinstance(answer, Region)]
+    if len(regions) < len(answers):
         return None
-    if not strict and not names:  # intervals side by side are meant together
-        signs = ["cup"] * len(signs)
+    named = any(region.name for region in regions)
+    return _combined(regions, [sign if named else "cup"] * (len(regions) - 1))
+
+
+def _combined(regions: Sequence[Region], signs: Sequence[str]) -> Region | None:
+    names = {region.name for region in regions if region.name}
+    if len(names) > 1 or len(signs) + 1 != len(regions):
+        return None
     total = regions[0].intervals
     for sign, region in zip(signs, regions[1:], strict=True):
         if sign == "cup":
@@ -72,7 +84,7 @@ def normal(intervals: Sequence[Interval | None]) -> tuple[Interval, ...]:
     """Return the same set as sorted intervals that do not touch.
 
     Example:
-        >>> from bakeoff.rewards.math.tree import number
+        >>> from bakeoff.rewards.math.expressions.tree import number
         >>> one, two, three = map(number, (1, 2, 3))
         >>> len(normal([Interval(two, three, True, True), Interval(one, two, False, False)]))
         1

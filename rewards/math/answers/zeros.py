@@ -6,11 +6,18 @@ divisor that both sides were multiplied with is cleared first, so ``y = 2/x`` is
 
 from __future__ import annotations
 
-from bakeoff.rewards.math.answers import Relation
-from bakeoff.rewards.math.equality import same_value
-from bakeoff.rewards.math.exact import rational
-from bakeoff.rewards.math.numeric import is_real, magnitude, value_at
-from bakeoff.rewards.math.tree import ExpressionError, Node, difference, number, substituted, variables
+from bakeoff.rewards.math.answers.kinds import Relation
+from bakeoff.rewards.math.equality.exact import rational
+from bakeoff.rewards.math.equality.numeric import is_real, magnitude, value_at
+from bakeoff.rewards.math.equality.values import same_value
+from bakeoff.rewards.math.expressions.tree import (
+    ExpressionError,
+    Node,
+    difference,
+    number,
+    substituted,
+    variables,
+)
 
 _POINTS = ((7, 11, 13, 17, 19, 23), (3, 29, 5, 31, 37, 41), (43, 2, 47, 53, 59, 61))
 
@@ -25,7 +32,7 @@ def same_zeros(left: Relation, right: Relation) -> bool | None:
         ExpressionError: a side has no value.
 
     Example:
-        >>> from bakeoff.rewards.math.parsing import parse
+        >>> from bakeoff.rewards.math.expressions.parsing import parse
         >>> line = Relation("=", parse("y"), parse("2x+1"))
         >>> same_zeros(line, Relation("=", parse("2x-y+1"), parse("0")))
         True

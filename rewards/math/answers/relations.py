@@ -8,17 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bakeoff.rewards.math.answers import (
-    INFINITY, MINUS_INFINITY, Answer, Collection, Interval, Region, Relation, Unit, Value,
+from bakeoff.rewards.math.answers.kinds import (
+    INFINITY,
+    MINUS_INFINITY,
+    Answer,
+    Collection,
+    Interval,
+    Region,
+    Relation,
+    Unit,
+    Value,
     point,
-)  # fmt: skip
-from bakeoff.rewards.math.equality import same_value
-from bakeoff.rewards.math.lexing import Token
-from bakeoff.rewards.math.parsing import expression
-from bakeoff.rewards.math.regions import complement, normal
-from bakeoff.rewards.math.structure import split
-from bakeoff.rewards.math.tree import Node, ParseError, number, variables
-from bakeoff.rewards.math.values import is_name
+)
+from bakeoff.rewards.math.answers.quantities import is_name
+from bakeoff.rewards.math.answers.regions import complement, normal
+from bakeoff.rewards.math.answers.structure import split
+from bakeoff.rewards.math.equality.exact import rational
+from bakeoff.rewards.math.equality.values import same_value
+from bakeoff.rewards.math.expressions.lexing import Token
+from bakeoff.rewards.math.expressions.parsing import expression
+from bakeoff.rewards.math.expressions.tree import (
+    ExpressionError,
+    Node,
+    ParseError,
+    difference,
+    number,
+    substituted,
+    symbol,
+    variables,
+)
 
 Reader = Callable[[list[Token]], Answer]
 _FUNCTION_NAMES = frozenset("fghpqFGHPQSTVACNE")
@@ -47,7 +65,7 @@ def related(sides: list[list[Token]], signs: Sequence[str], read: Reader) -> Ans
     if set(signs) <= _LESS.keys() or set(signs) <= _MORE.keys():
         if signs[0] in _MORE:
             sides, signs = sides[::-1], [_MORE[sign] for sign in reversed(signs)]
-        return _inequality([expression(side) for side in sides], signs)
+        return _inequality([_side(side) for side in sides], signs)
     raise ParseError("relations of several kinds")
 
 
@@ -113,6 +131,13 @@ def _check_side(side: Node, last: Node) -> None:
         raise ParseError("an equation that is false")
 
 
+def _side(side: list[Token]) -> Node:
+    """Return the expression of a side, where g(x) is a name."""
+    if _is_application(side):
+        return symbol("".join(token.text for token in side))
+    return expression(side)
+
+
 def _name(side: list[Token]) -> str:
     name = _name_or_none(side)
     if name is None:
@@ -122,7 +147,9 @@ def _name(side: list[Token]) -> str:
 
 def _name_or_none(side: list[Token]) -> str | None:
     r"""Return the name that a side is: x, a_1, f(x), AB, \angle A, (x, y), "Area"; else None."""
-    if all(token.kind == "text" or (token.kind == "letters" and len(token.text) > 2) for token in side):
+    if all(
+        token.kind == "text" or (token.kind == "letters" and len(token.text) > 2) for token in side
+    ):
         return " ".join(token.text for token in side)
     if side[0].text == "(" and side[-1].text == ")":
         parts, connectors = split(side[1:-1], {","})
@@ -141,7 +168,7 @@ def _name_or_none(side: list[Token]) -> str | None:
 
 
 def _is_application(side: list[Token]) -> bool:
-    """Tell whether a side is like f(x), f'(2), f^{-1}(x), P(A): a function's name and its arguments."""
+    """Tell whether a side is like f(x), f'(2), f^{-1}(x), P(A)."""
     if side[0].kind != "letters" or side[0].text not in _FUNCTION_NAMES or side[-1].text != ")":
         return False
     texts = [token.text for token in side[1:]]
@@ -173,7 +200,9 @@ def _congruence(sides: list[list[Token]]) -> Answer:
         before, after = before[:-1], after[:-1]
     modulus = expression(after)
     name = _name(sides[0])
-    return Value(expression(before), unit=Unit(number(1), ((f"modulo {modulus.value}", 1),)), name=name)
+    return Value(
+        expression(before), unit=Unit(number(1), ((f"modulo {modulus.value}", 1),)), name=name
+    )
 
 
 def _inequality(nodes: list[Node], signs: Sequence[str]) -> Answer:
@@ -187,7 +216,7 @@ def _inequality(nodes: list[Node], signs: Sequence[str]) -> Answer:
         if is_name(right) and str(right.value) not in variables(left):
             high = Interval(left, INFINITY, closed[0], False)
             return Region(normal([high]), str(right.value))
-        return Relation(signs[0], left, right)
+        return _within(left, right, closed[0]) or Relation(signs[0], left, right)
     if len(nodes) == 3 and is_name(nodes[1]):
         low_node, name, high_node = nodes[0], str(nodes[1].value), nodes[2]
         if name not in variables(low_node) | variables(high_node):
@@ -195,4 +224,28 @@ def _inequality(nodes: list[Node], signs: Sequence[str]) -> Answer:
     raise ParseError("a chain of inequalities that is not solved")
 
 
-
+def _within(left: Node, right: Node, closed: bool) -> Region | None:
+    """Return the interval of |x - 4| < 3, or what is outside of it; None if it is not like that."""
+    inner, radius = (left, right) if left.head == "abs" else (right, left)
+    names = variables(inner)
+    if inner.head != "abs" or len(names) != 1 or variables(radius):
+        return None
+    name = next(iter(names))
+    try:
+        start, step = (rational(substituted(inner.args[0], {name: number(k)})) for k in (0, 1))
+    except ExpressionError:
+        return None
+    if start is None or step is None or start == step:
+        return None
+    slope = number(step - start)
+    line = Node("+", (number(start), Node("*", (slope, symbol(name)))))
+    if same_value(inner.args[0], line).equal is not True:
+        return None
+    ends = [
+        Node("/", (difference(end, number(start)), slope)) for end in (Node("-", (radius,)), radius)
+    ]
+    low, high = ends if step > start else ends[::-1]
+    if inner is left:
+        return Region(normal([Interval(low, high, closed, closed)]), name)
+    outside = complement([Interval(low, high, not closed, not closed)])
+    return Region(outside, name)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bakeoff.rewards.math.answers import Unit, Value
-from bakeoff.rewards.math.lexing import Token
-from bakeoff.rewards.math.parsing import expression
-from bakeoff.rewards.math.rationals import literal
-from bakeoff.rewards.math.tree import CONSTANTS, Node, ParseError, number
-from bakeoff.rewards.math.units import MAX_WORDS, MULTIPLES, unit
+from bakeoff.rewards.math.answers.kinds import Unit, Value
+from bakeoff.rewards.math.answers.unit_table import MULTIPLES, NAMES
+from bakeoff.rewards.math.answers.units import MAX_WORDS, unit
+from bakeoff.rewards.math.expressions.lexing import Token
+from bakeoff.rewards.math.expressions.literals import literal
+from bakeoff.rewards.math.expressions.parsing import expression
+from bakeoff.rewards.math.expressions.tree import CONSTANTS, Node, ParseError, number
 
 _PERCENT = {"percent", "percentage", "pct", "per cent"}
 _DEGREE = Unit(number(1), (("degree", 1),))
@@ -20,7 +21,7 @@ def value(sequence: list[Token]) -> Value:
         ParseError: they are not an expression with at most a unit.
 
     Example:
-        >>> from bakeoff.rewards.math.lexing import tokens
+        >>> from bakeoff.rewards.math.expressions.lexing import tokens
         >>> value(tokens("12.50 dollars")).digits, value(tokens("12.50 dollars")).unit.base
         (4, (('dollar', 1),))
     """
@@ -37,15 +38,17 @@ def _without_sign(sequence: list[Token]) -> tuple[list[Token], bool]:
 
 def _unsigned(sequence: list[Token]) -> Value:
     if sequence and sequence[0].kind == "money":
-        currency = unit(sequence[:1], after_number=True)
+        currency = unit(sequence[:1])
         inner = _unsigned(sequence[1:])
         if inner.unit is not None and currency is not None and inner.unit.base != currency.base:
             raise ParseError("two units")
         return inner._replace(unit=currency)
-    end = _end_of_expression(sequence)
+    if _end_of_expression(sequence) < len(sequence):
+        try:
+            return _with_unit(sequence)
+        except ParseError:
+            return _plain(sequence)
     try:
-        if end < len(sequence):
-            raise ParseError("a unit, perhaps")
         return _plain(sequence)
     except ParseError:
         return _with_unit(sequence)
@@ -64,10 +67,13 @@ def _is_unit_letters(sequence: list[Token], position: int) -> bool:
     token = sequence[position]
     if token.kind != "letters" or position == 0 or sequence[position - 1].kind != "number":
         return False
-    known = unit([token], after_number=True)
+    known = unit([token])
     if known is None or not known.base:
         return known is not None
-    return len(token.text) > 1 or (token.spaced and position == len(sequence) - 1)
+    if any(part.kind == "letters" or part.text == "^" for part in sequence[:position]):
+        return False
+    whole = unit(sequence[position:]) is not None
+    return len(token.text) > 1 or (token.spaced and whole)
 
 
 def _with_unit(sequence: list[Token]) -> Value:
@@ -75,23 +81,28 @@ def _with_unit(sequence: list[Token]) -> Value:
     first = _end_of_expression(sequence)
     for end in range(max(1, first - 2), len(sequence)):
         tail = sequence[end:]
-        if len(tail) > 4 * MAX_WORDS:
+        if len(tail) > 4 * MAX_WORDS or _is_glued(tail[0], sequence[end - 1]):
             continue
-        words = " ".join(token.text.lower() for token in tail)
-        after_number = sequence[end - 1].kind == "number"
-        if words in _PERCENT:
+        if " ".join(token.text.lower() for token in tail) in _PERCENT:
             plain = _plain(sequence[:end])
             return plain._replace(node=Node("%", (plain.node,)))
         factor = _multiple(tail)
-        found = unit(tail[1:] if factor else tail, after_number=True) if tail[bool(factor) :] else None
-        if found is None and not (factor and len(tail) == 1):
-            continue
-        if not after_number and tail[0].kind == "letters" and len(tail[0].text) == 1:
+        rest = tail[1:] if factor else tail
+        found = unit(rest) if rest else None
+        if found is None and (rest or not factor):
             continue
         plain = _plain(sequence[:end])
         node = Node("*", (plain.node, number(factor))) if factor else plain.node
         return Value(node, plain.digits, found)
     raise ParseError(f"cannot read '{sequence[min(first, len(sequence) - 1)].text[:20]}'")
+
+
+def _is_glued(token: Token, before: Token) -> bool:
+    """Tell whether letters belong to the expression before them, as in 5xyz or a m."""
+    if token.kind != "letters":
+        return False
+    lone = len(token.text) == 1 and before.kind != "number"
+    return lone or (not token.spaced and token.text not in NAMES)
 
 
 def _multiple(tail: list[Token]) -> int | None:
@@ -110,7 +121,7 @@ def _plain(sequence: list[Token]) -> Value:
 
 
 def _digits(sequence: list[Token], node: Node) -> int:
-    """Return the significant digits of a decimal, with its sign and per cent; 0 of anything else."""
+    """Return the significant digits of a decimal, whatever its sign; 0 of anything else."""
     while node.head in ("-", "%", "°"):
         node = node.args[0]
     numbers = [token for token in sequence if token.kind == "number"]
@@ -120,4 +131,3 @@ def _digits(sequence: list[Token], node: Node) -> int:
 def is_name(node: Node) -> bool:
     """Tell whether an expression is a lone variable."""
     return node.head == "symbol" and node.value not in CONSTANTS
-

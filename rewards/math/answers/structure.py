@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bakeoff.rewards.math.lexing import MAX_DEPTH, Token
-from bakeoff.rewards.math.tree import ParseError
+from bakeoff.rewards.math.expressions.lexing import MAX_DEPTH, Token
+from bakeoff.rewards.math.expressions.tree import ParseError
 
 _OPENING = {"(", "[", "{", "lbrace", "lfloor", "lceil", "langle"}
 _CLOSING = {")", "]", "}", "rbrace", "rfloor", "rceil", "rangle"}
@@ -15,7 +15,9 @@ def without_dollars(sequence: list[Token]) -> list[Token]:
     marks = [k for k, token in enumerate(sequence) if token.text == "$" and token.kind == "op"]
     if len(marks) % 2 == 0:
         return [token for k, token in enumerate(sequence) if k not in marks]
-    return [token._replace(kind="money") if k in marks else token for k, token in enumerate(sequence)]
+    return [
+        token._replace(kind="money") if k in marks else token for k, token in enumerate(sequence)
+    ]
 
 
 def _depths(sequence: list[Token]) -> list[int]:
@@ -48,7 +50,8 @@ def split(sequence: list[Token], signs: set[str]) -> tuple[list[list[Token]], li
     parts: list[list[Token]] = [[]]
     found: list[str] = []
     for token, depth in zip(sequence, _open_ended(sequence), strict=True):
-        if depth == 0 and token.text in signs and token.kind in ("op", "command", "text"):
+        joins = token.kind in ("op", "command") or token.text in ("and", "or")
+        if depth == 0 and token.text in signs and joins:
             parts.append([])
             found.append(token.text)
         else:
@@ -109,7 +112,7 @@ def rows_of(sequence: list[Token]) -> list[list[list[Token]]]:
     rows, _ = split(sequence[1:-1], {"\\\\"})
     while rows and not rows[-1]:
         rows.pop()
-    cells = [split(row, {"&"})[0] if row else [[]] for row in rows]
+    cells: list[list[list[Token]]] = [split(row, {"&"})[0] if row else [[]] for row in rows]
     if not cells or not all(cell for row in cells for cell in row):
         raise ParseError("a matrix with an empty cell")
     return cells

@@ -13,11 +13,11 @@ import math
 import random
 from fractions import Fraction
 
-from bakeoff.rewards.math.tree import ExpressionError, Node, OverBudget
+from bakeoff.rewards.math.equality.towers import tower
+from bakeoff.rewards.math.expressions.tree import ExpressionError, Node, OverBudget
 
-MAX_BITS = 20_000  # of numerator and denominator together, of any value on the way
+MAX_BITS = 300_000  # of numerator and denominator together, of any value on the way
 MAX_FACTORIAL = 20_000
-MAX_DEGREE = 2**40
 PRIME = 2305843009213693921  # 2**61 - 31, 1 modulo 4, so that -1 has a square root
 POINTS = 2
 
@@ -34,7 +34,7 @@ def rational(node: Node) -> Fraction | None:
         OverBudget: a number on the way has more than ``MAX_BITS`` bits.
 
     Example:
-        >>> from bakeoff.rewards.math.parsing import parse
+        >>> from bakeoff.rewards.math.expressions.parsing import parse
         >>> rational(parse("sqrt(9/4) + 1/12"))
         Fraction(19, 12)
         >>> rational(parse("sqrt(2)")) is None
@@ -155,7 +155,7 @@ def residues(node: Node) -> tuple[int, ...]:
         NotRational: it is no rational function.
 
     Example:
-        >>> from bakeoff.rewards.math.parsing import parse
+        >>> from bakeoff.rewards.math.expressions.parsing import parse
         >>> residues(parse("(a+b)^2")) == residues(parse("a^2 + 2ab + b^2"))
         True
         >>> residues(parse("x/(1+i)")) == residues(parse("x(1-i)/2"))
@@ -198,10 +198,13 @@ def _residue(node: Node, point: int) -> int:
 
 
 def _residue_power(node: Node, point: int) -> int:
-    exponent = rational(node.args[1])
-    if exponent is None or exponent.denominator != 1 or abs(exponent) > MAX_DEGREE:
-        raise NotRational("a power")
     base = _residue(node.args[0], point)
+    try:
+        exponent = rational(node.args[1])
+    except OverBudget:
+        return pow(base, tower(node.args[1], PRIME - 1), PRIME)
+    if exponent is None or exponent.denominator != 1:
+        raise NotRational("a power")
     if base == 0 and exponent <= 0:
         raise ExpressionError("0 to a power that is not positive")
     return pow(base, int(exponent), PRIME)

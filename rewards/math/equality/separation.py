@@ -15,8 +15,8 @@ import math
 from fractions import Fraction
 from typing import NamedTuple
 
-from bakeoff.rewards.math.exact import rational
-from bakeoff.rewards.math.tree import ExpressionError, Node, walk
+from bakeoff.rewards.math.equality.exact import rational
+from bakeoff.rewards.math.expressions.tree import ExpressionError, Node, walk
 
 MAX_DEGREE = 12  # of one root
 MAX_BITS = 1 << 20
@@ -34,24 +34,24 @@ class _NoTheorem(Exception):
     """The expression is not one over integers and roots."""
 
 
-def separation_bits(node: Node, values: dict[str, Fraction]) -> int:
-    """Return the bits after the point in which a value other than 0 shows.
+def separation_bits(node: Node, values: dict[str, Fraction]) -> tuple[int, bool]:
+    """Return the bits after the point in which a value other than 0 shows, and if that is proven.
 
     Args:
         node: the expression.
         values: what its variables are.
 
     Example:
-        >>> from bakeoff.rewards.math.parsing import parse
+        >>> from bakeoff.rewards.math.expressions.parsing import parse
         >>> separation_bits(parse("sqrt(2) + sqrt(3) - sqrt(5 + 2sqrt(6))"), {})
-        102
+        (124, True)
     """
     try:
         bounds = _bounds(node, values)
         degree = math.prod(order for _, order in bounds.radicals)
-        return (degree - 1) * bounds.u + bounds.l + 64
+        return (degree - 1) * bounds.u + bounds.l + 64, True
     except _NoTheorem:
-        return 128 + 2 * _written_bits(node)
+        return 128 + 2 * _written_bits(node), False
 
 
 def _bounds(node: Node, values: dict[str, Fraction]) -> _Bounds:

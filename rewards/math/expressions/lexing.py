@@ -11,18 +11,25 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bakeoff.rewards.math.tree import FUNCTIONS, ParseError
+from bakeoff.rewards.math.expressions.tree import FUNCTIONS, ParseError
 
 MAX_TOKENS = 800
 MAX_DEPTH = 60
 
 _GROUP = r"(?:,\\!|\\!,|\{,\}|\\,|\\!|\\ |,| )"
 _DIGITS = rf"[0-9]{{1,3}}(?:{_GROUP}[0-9]{{3}})+(?![0-9])|[0-9]+"
-_TAIL = (
-    r"(?:\\(?:overline|bar)\s?\{?[0-9]+\}?|\([0-9]+\)(?![0-9(^])|(?:\.\.\.|\\[lc]?dots(?![A-Za-z])))"
+_REPEATED = (  # what stands for digits without end
+    r"(?:\\(?:overline|bar|dot)\s?\{?[0-9]+\}?|\([0-9]+\)(?![0-9(^])"
+    r"|(?:\.\.\.|\\[lc]?dots(?![A-Za-z])))"
 )
-NUMBER = rf"(?:(?:{_DIGITS})(?:\.[0-9]*{_TAIL}|\.[0-9]*(?!\.))?|\.[0-9]+{_TAIL}?)(?:[eE][+-]?[0-9]+)?"
-_FONTS = r"text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt|normal|cal)|operatorname|mbox|hbox|boldsymbol|emph|bm|fbox|boxed"
+NUMBER = (
+    rf"(?:(?:{_DIGITS})(?:\.[0-9]*{_REPEATED}|\.[0-9]*(?!\.))?|\.[0-9]+{_REPEATED}?)"
+    r"(?:[eE][+-]?[0-9]+)?"
+)
+_FONTS = (
+    r"text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt|normal|cal)|operatorname|mbox|hbox"
+    r"|boldsymbol|emph|bm|fbox|boxed"
+)
 _SKIPPED = (
     r"(?:\s|~|\\[,;:!> ]|\\(?:left|right)\s?\.|\\phantom\s?(?:\{[^{}]*\}|.)|\\hspace\*?\{[^{}]*\}|"
     r"\\(?:quad|qquad|thinspace|displaystyle|textstyle|left|right|middle|[bB]igg?[lrm]?|limits|"
@@ -94,12 +101,31 @@ def tokens(text: str) -> list[Token]:
         if kind == "number" and depth and _LISTED.match(content):
             content = content.partition(",")[0]  # (1,000) has two elements
             position = match.start() + len(content)
+        if kind == "text" and "," in content and len(content) < 200:  # \text{A, B}
+            found.extend(_listed(content))
+            continue
         token = _token(kind, content, spaced)
         depth += (token.text in ("(", "[", "lbrace")) - (token.text in (")", "]", "rbrace"))
         found.append(token)
         spaced = False
         if len(found) > MAX_TOKENS:
             raise ParseError(f"more than {MAX_TOKENS} numbers and signs")
+    return found
+
+
+def _listed(content: str) -> list[Token]:
+    r"""Return the tokens of a ``\\text{...}`` with commas in it."""
+    found: list[Token] = []
+    for part in re.split("(,)", content):
+        words = part.strip()
+        joins = words.partition(" ")
+        if words == ",":
+            found.append(Token("op", ","))
+        elif joins[0] in _CONNECTORS:
+            found.append(Token("text", joins[0]))
+            found.extend([_written(joins[2], True)] if joins[2] else [])
+        elif words:
+            found.append(_written(words, True))
     return found
 
 
@@ -135,12 +161,13 @@ def _token(kind: str, content: str, spaced: bool) -> Token:
 
 def _written(content: str, spaced: bool) -> Token:
     r"""Return the token of what a ``\text{...}`` holds: a number, a letter, a name, or words."""
-    words = " ".join(content.replace("\\", " ").replace("~", " ").replace("$", " ").split())
+    words = " ".join(content.replace("\\", " ").replace("~", " ").split())
+    if words in ("$", "£", "€", "¥"):
+        return Token("money", words, spaced)
+    words = words.replace("$", " ").strip()
     if re.fullmatch(NUMBER, words):
         return Token("number", words, spaced)
-    if re.fullmatch("[A-Za-z]", words):
-        return Token("letters", words, spaced)
-    if words in FUNCTIONS or words in ("sqrt", "pi", "log", "gcd", "lcm", "max", "min"):
+    if words in FUNCTIONS or words in ("sqrt", "pi", "log", "gcd", "lcm"):
         return Token("command", words, spaced)
     return Token("text", words.strip(), spaced)
 

@@ -11,14 +11,14 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
-from bakeoff.rewards.math.tree import OverBudget, ParseError
+from bakeoff.rewards.math.expressions.tree import OverBudget, ParseError
 
 MAX_EXPONENT = 4_000  # of ten, in e-notation
 
 _SEPARATORS = re.compile(r"\\[,! ]|\{,\}|[, ]")
 _DECIMAL = re.compile(
     r"(?P<whole>[0-9]*)(?:\.(?P<part>[0-9]*))?"
-    r"(?:\\(?:overline|bar)\s?\{?(?P<bar>[0-9]+)\}?|\((?P<bracket>[0-9]+)\)|(?P<dots>\.\.\.|\\[lc]?dots))?"
+    r"(?:\\(?:overline|bar|dot)\s?\{?(?P<bar>[0-9]+)\}?|\((?P<bracket>[0-9]+)\)|(?P<dots>\.\.\.|\\[lc]?dots))?"
     r"(?:[eE](?P<exponent>[+-]?[0-9]+))?"
 )
 _ENDING = re.compile(r"([0-9]{1,6}?)\1{2,}$|([0-9]{2,6}?)\2$")
@@ -71,7 +71,8 @@ def literal(text: str) -> Literal:
     return Literal(value * Fraction(10) ** exponent, digits)
 
 
-_BASES = "two three four five six seven eight nine ten eleven twelve".split()
+_NAMED_BASES = "two three four five six seven eight nine ten eleven twelve"
+_BASES = _NAMED_BASES.split()
 
 
 def in_base(digits: str, base: str) -> Fraction:

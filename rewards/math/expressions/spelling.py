@@ -70,10 +70,11 @@ _SIGNS = {
     "\u2151": "\\frac{1}{9}",
     "\u2152": "\\frac{1}{10}",
 }
-_GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron _ rho "
-    "varsigma sigma tau upsilon phi chi psi omega"
-).split()
+_LETTERS = """
+    alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron _ rho
+    varsigma sigma tau upsilon phi chi psi omega
+"""
+_GREEK = _LETTERS.split()
 _TABLE = {ord(sign): latex for signs, latex in _SIGNS.items() for sign in signs}
 _TABLE |= {0x3B1 + k: f" \\{name} " for k, name in enumerate(_GREEK) if name != "_"}
 _TABLE |= {0xFF01 + k: chr(0x21 + k) for k in range(94) if 0xFF01 + k not in _TABLE}  # full width
@@ -85,6 +86,7 @@ _OVERLINED = re.compile("(?:[0-9][\u0305\u0304])+")
 _ROOT = re.compile(r"√\s{0,3}([0-9]+(?:\.[0-9]+)?|[A-Za-z]|\\pi\b)")
 
 _DEGREE = re.compile(r"\^\s{0,3}(?:\{\s{0,3})?\\circ\b(?:\s{0,3}\})?")
+_LETTER_TIMES = re.compile(r"(?<=[0-9 ])x(?= ?10 ?\^)")
 _FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 
 
@@ -92,8 +94,8 @@ def normalised(text: str) -> str:
     r"""Return the text in ASCII LaTeX, as far as it has a spelling there.
 
     Example:
-        >>> normalised("x² − 2½·√3")
-        'x^{2} - 2\\frac{1}{2} \\cdot \\sqrt{3}'
+        >>> normalised("x² ≤ 2½·√3")
+        'x^{2}  \\le  2\\frac{1}{2} \\cdot \\sqrt{3}'
     """
     if not text.isascii():
         text = _OVERLINED.sub(lambda run: f"\\overline{{{run[0][::2]}}}", text)
@@ -101,6 +103,8 @@ def normalised(text: str) -> str:
         text = _SUBSCRIPT.sub(lambda run: f"_{{{run[0].translate(_LOWERED)}}}", text)
         text = text.translate(_TABLE)
         text = _ROOT.sub(r"\\sqrt{\1}", text).replace("√", "\\sqrt")
+    if "x" in text:
+        text = _LETTER_TIMES.sub(r"\\cdot ", text)
     if "\\" in text:
         text = _FRACTION.sub(r"\\frac", _DEGREE.sub(r"\\degree ", text))
     return text.strip()
@@ -118,6 +122,8 @@ def unwrapped(text: str) -> str:
         before = text
         for opening, closing in (("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**")):
             size = len(opening)
+            if opening == "**" and text.endswith("**") and text.count("**") % 2:
+                text = text[:-2].rstrip()
             if len(text) > 2 * size and text.startswith(opening) and text.endswith(closing):
                 if "$" in text[size:-size] and opening == "$" and text[1] != "$":
                     continue  # $5$ and $6$

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bakeoff.rewards.math.lexing import END, Token, tokens
-from bakeoff.rewards.math.notation import normalised
-from bakeoff.rewards.math.operands import STARTS, Operands
-from bakeoff.rewards.math.tree import Node, ParseError
+from bakeoff.rewards.math.expressions.lexing import END, Token, tokens
+from bakeoff.rewards.math.expressions.operands import STARTS, Operands
+from bakeoff.rewards.math.expressions.spelling import normalised
+from bakeoff.rewards.math.expressions.tree import Node, ParseError
+
 
 def parse(text: str) -> Node:
     r"""Return the tree of an expression.
@@ -31,7 +32,7 @@ def parse(text: str) -> Node:
         >>> parse("85 apples")
         Traceback (most recent call last):
         ...
-        bakeoff.rewards.math.tree.ParseError: 'apples' is a word
+        bakeoff.rewards.math.expressions.tree.ParseError: 'apples' is a word
     """
     return expression(tokens(normalised(text)))
 
@@ -53,16 +54,21 @@ class Parser(Operands):
     """The operators, loosest first."""
 
     def sum(self) -> Node:
+        """Return terms with signs between them."""
         self.deeper()
         terms = [self.product()]
         while self.at("+", "-", "pm", "mp"):
             sign = self.take().text
             term = self.product()
             terms.append(term if sign == "+" else Node(sign, (term,)))
+        node = terms[0] if len(terms) == 1 else Node("+", tuple(terms))
+        if self.at("over", "choose"):  # TeX's own, as in {3 \\over 7}
+            node = Node("/" if self.take().text == "over" else "binom", (node, self.sum()))
         self.depth -= 1
-        return terms[0] if len(terms) == 1 else Node("+", tuple(terms))
+        return node
 
     def product(self) -> Node:
+        """Return factors, and what they are divided by."""
         factors = [self.signed()]
         while True:
             if self.at("*", "cdot"):
@@ -78,11 +84,13 @@ class Parser(Operands):
                 return factors[0] if len(factors) == 1 else Node("*", tuple(factors))
 
     def begins_factor(self) -> bool:
+        """Tell whether a factor begins here without an operator before it."""
         token = self.next
         if token.kind == "letters":
             return True
-        if token.kind == "number":  # (2)3 and \frac{1}{2}3, but not 3 4 or x2
-            return self.tokens[self.position - 1].text in (")", "}") and not token.spaced
+        if token.kind == "number":  # (2)3, \frac{1}{2}3 and 3!7!, but not 3 4 or x2
+            before = self.tokens[self.position - 1].text
+            return before == "!" or (before in (")", "}") and not token.spaced)
         if token.text == "|":
             return self.bars == 0
         if token.text == "[":
@@ -90,6 +98,7 @@ class Parser(Operands):
         return token.kind in ("op", "command") and token.text in STARTS
 
     def signed(self) -> Node:
+        """Return a factor with its signs."""
         signs: list[str] = []
         while self.at("+", "-", "pm", "mp"):
             signs.append(self.take().text)
@@ -101,6 +110,7 @@ class Parser(Operands):
         return node
 
     def power(self) -> Node:
+        """Return a factor without signs."""
         base = self.postfix()
         if not self.at("^", "**"):
             return base
@@ -108,6 +118,7 @@ class Parser(Operands):
         return Node("^", (base, self.exponent()))
 
     def exponent(self) -> Node:
+        """Return what stands after ``^``."""
         self.deeper()
         node = self.group("{") if self.at("{") else self.signed()
         if self.at("^", "**"):
@@ -117,6 +128,7 @@ class Parser(Operands):
         return node
 
     def postfix(self) -> Node:
+        """Return an operand with the factorial, percent and degree signs after it."""
         node = self.operand()
         while self.at("!", "%", "degree"):
             head = self.take().text

@@ -13,8 +13,8 @@ from typing import Any
 
 import mpmath
 
-from bakeoff.rewards.math.exact import rational
-from bakeoff.rewards.math.tree import ExpressionError, Node, OverBudget
+from bakeoff.rewards.math.equality.exact import rational
+from bakeoff.rewards.math.expressions.tree import ExpressionError, Node, OverBudget
 
 MAX_OPERATIONS = 30_000
 MAX_EXPONENT_BITS = 2**24  # of any value on the way, as a floating-point exponent
@@ -44,7 +44,7 @@ def value_at(node: Node, values: Mapping[str, Fraction], bits: int) -> Any:
         Vanishing: it divides by what is zero, as far as this many bits show.
 
     Example:
-        >>> from bakeoff.rewards.math.parsing import parse
+        >>> from bakeoff.rewards.math.expressions.parsing import parse
         >>> float(value_at(parse("x + sqrt(2)"), {"x": Fraction(1)}, 64))
         2.414213562373095
     """
@@ -248,8 +248,13 @@ def _functions() -> dict[str, Callable[..., Any]]:
         "min": lambda self, *x: min(x),
     }
     circular = ("sin", "cos", "tan", "cot", "sec", "csc")
-    for name in circular:
+    for name in ("sin", "cos"):
         table[name] = _caller("periodic", getattr(_context, name))
+    table["tan"] = lambda self, x: table["sin"](self, x) / self.divisor(table["cos"](self, x))
+    table["cot"] = lambda self, x: table["cos"](self, x) / self.divisor(table["sin"](self, x))
+    table["sec"] = lambda self, x: 1 / self.divisor(table["cos"](self, x))
+    table["csc"] = lambda self, x: 1 / self.divisor(table["sin"](self, x))
+    for name in circular:
         table[f"{name}h"] = _caller("growing", getattr(_context, f"{name}h"))
         for inverse in (f"a{name}", f"a{name}h"):
             table[f"arc{inverse[1:]}"] = _caller("growing", getattr(_context, inverse))

@@ -12,28 +12,36 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from bakeoff.rewards.math.exact import NotRational, rational, residues
-from bakeoff.rewards.math.numeric import LOCK, Vanishing, is_real, magnitude, value_at
-from bakeoff.rewards.math.separation import separation_bits
-from bakeoff.rewards.math.symbolic import decided_by_sympy
-from bakeoff.rewards.math.tree import ExpressionError, Node, OverBudget, difference, variables
+from bakeoff.rewards.math.equality.exact import NotRational, rational, residues
+from bakeoff.rewards.math.equality.numeric import LOCK, Vanishing, is_real, magnitude, value_at
+from bakeoff.rewards.math.equality.separation import separation_bits
+from bakeoff.rewards.math.equality.symbolic import decided_by_sympy
+from bakeoff.rewards.math.expressions.tree import (
+    ExpressionError,
+    Node,
+    OverBudget,
+    difference,
+    variables,
+    walk,
+)
 
 MAX_PRECISION = 8_192  # bits
 LEAST_PRECISION = 160
-_BANDS = (  # where the variables lie, whether each sign is drawn, and whether they are whole
+_BANDS = (  # where the variables lie, whether their signs alternate, and whether they are whole
     (1.0, 2.0, False, False),
     (0.1, 0.9, False, False),
     (-0.9, -0.1, False, False),
     (3.0, 7.0, False, False),
     (-5.0, -2.0, False, False),
-    (900.0, 2000.0, True, False),
-    (20.0, 40.0, False, False),
     (0.1, 3.0, True, False),
+    (1e4, 1e6, False, False),
+    (-1e6, -1e4, False, False),
+    (20.0, 40.0, False, False),
     (3.0, 9.0, False, True),
     (2.0, 20.0, False, True),
     (5.0, 12.0, False, True),
 )
-_ALWAYS = 6  # bands that are looked at even if the first ones agree
+_ALWAYS = 8  # bands that are looked at even if the first ones agree
 
 
 class Equality(NamedTuple):
@@ -54,15 +62,18 @@ def same_value(left: Node, right: Node) -> Equality:
         OverBudget: one of them takes too long to work out.
 
     Example:
-        >>> from bakeoff.rewards.math.parsing import parse
+        >>> from bakeoff.rewards.math.expressions.parsing import parse
         >>> same_value(parse(r"\\frac{1}{\\sqrt{2}}"), parse(r"\\frac{\\sqrt{2}}{2}"))
         Equality(equal=True, tier='numeric')
         >>> same_value(parse("|x|"), parse("x")).equal, same_value(parse("0.5"), parse("1/2"))
         (False, Equality(equal=True, tier='exact'))
     """
-    left_value, right_value = rational(left), rational(right)
-    if left_value is not None and right_value is not None:
-        return Equality(left_value == right_value, "exact")
+    try:
+        left_value, right_value = rational(left), rational(right)
+        if left_value is not None and right_value is not None:
+            return Equality(left_value == right_value, "exact")
+    except OverBudget:
+        pass
     try:
         return Equality(residues(left) == residues(right), "modular")
     except NotRational:
@@ -74,23 +85,23 @@ def same_value(left: Node, right: Node) -> Equality:
 
 
 def _same_at_points(left: Node, right: Node) -> bool | None:
-    real, unreal = 0, []
+    real, unreal, unclear = 0, [], False
     names = sorted(variables(left) | variables(right))
     failure: ExpressionError | None = None
+    rounds = any(part.head in ("floor", "ceil") for side in (left, right) for part in walk(side))
     for band, values in enumerate(_points(names)):
-        if real >= 3 and band >= _ALWAYS:
+        if real >= 3 and band >= _ALWAYS and not (rounds and _BANDS[band][3]):
+            if rounds:
+                continue
             break
         try:
             equal, both_real = _same_at(left, right, values)
-        except OverBudget:
-            if not names:
-                raise
-            continue
         except ExpressionError as error:  # not defined here
             failure = error
             continue
         if equal is None:
-            return None
+            unclear = True
+            continue
         if both_real or not names:
             if not equal:
                 return False
@@ -99,7 +110,7 @@ def _same_at_points(left: Node, right: Node) -> bool | None:
             unreal.append(equal)
     if real:
         return True
-    if failure is not None and not unreal:
+    if failure is not None and not unreal and not unclear:
         raise failure
     return all(unreal) if unreal else None
 
@@ -108,32 +119,33 @@ def _points(names: list[str]) -> Iterator[dict[str, Fraction]]:
     """Yield the values of the variables to compare at: a constant has one point."""
     for band, (low, high, signs, whole) in enumerate(_BANDS if names else _BANDS[:1]):
         values = {}
-        for name in names:
+        for k, name in enumerate(names):
             drawn = random.Random(f"point/{band}/{name}")
             if whole:
                 values[name] = Fraction(drawn.randint(int(low), int(high)))
                 continue
             value = Fraction(int(drawn.uniform(low, high) * 4096) * 2 + 1, 8192)
-            values[name] = -value if signs and drawn.random() < 0.5 else value
+            values[name] = -value if signs and k % 2 == 0 else value
         yield values
 
 
 def _same_at(left: Node, right: Node, values: dict[str, Fraction]) -> tuple[bool | None, bool]:
     """Compare at one point; return whether equal, and whether both values are real."""
-    needed = separation_bits(difference(left, right), values)
+    needed, proven = separation_bits(difference(left, right), values)
     bits = max(LEAST_PRECISION, min(needed + 64, 512))
     while bits <= MAX_PRECISION:
         try:
             first, second = value_at(left, values, bits), value_at(right, values, bits)
         except Vanishing:
-            if 2 * bits > MAX_PRECISION:
-                raise
             bits *= 4
+            if bits > MAX_PRECISION:
+                raise
             continue
         real = is_real(first, bits) and is_real(second, bits)
         gap = _gap(first, second)
         size = max(magnitude(first), magnitude(second), 0)
-        if gap < -needed and bits >= needed + size + 32:
+        slack = 0 if proven else size  # without a theorem, digits of the value are what counts
+        if gap < slack - needed and bits >= needed + size - slack + 32:
             return True, real
         finer = bits + 64
         refined = value_at(left, values, finer), value_at(right, values, finer)

@@ -6,43 +6,66 @@ that a hedge is a list and not a number. Text that is no mathematics is read as 
 
 from __future__ import annotations
 
+import itertools
 import re
 
-from bakeoff.rewards.math.answers import (
-    EMPTY, INFINITY, MINUS_INFINITY, REALS, Answer, Choice, Collection, Interval, Matrix, Region,
-    Value, Words, ratio,
-)  # fmt: skip
-from bakeoff.rewards.math.lexing import Token, tokens
-from bakeoff.rewards.math.notation import normalised, unwrapped
-from bakeoff.rewards.math.parsing import expression
-from bakeoff.rewards.math.rationals import in_base, quick
-from bakeoff.rewards.math.regions import joined, normal
-from bakeoff.rewards.math.relations import related
-from bakeoff.rewards.math.structure import (
-    enclosed, rows_of, sides_of, split, without_dollars,
-)  # fmt: skip
-from bakeoff.rewards.math.tree import Node, ParseError, number, walk
-from bakeoff.rewards.math.values import value
+from bakeoff.rewards.math.answers.kinds import (
+    EMPTY,
+    INFINITY,
+    MINUS_INFINITY,
+    REALS,
+    Answer,
+    Choice,
+    Collection,
+    Interval,
+    Matrix,
+    Region,
+    Value,
+    Words,
+    ratio,
+)
+from bakeoff.rewards.math.answers.quantities import value
+from bakeoff.rewards.math.answers.regions import connected, normal, united
+from bakeoff.rewards.math.answers.relations import related
+from bakeoff.rewards.math.answers.structure import (
+    enclosed,
+    rows_of,
+    sides_of,
+    split,
+    without_dollars,
+)
+from bakeoff.rewards.math.expressions.lexing import Token, tokens
+from bakeoff.rewards.math.expressions.literals import in_base, quick
+from bakeoff.rewards.math.expressions.parsing import expression
+from bakeoff.rewards.math.expressions.spelling import normalised, unwrapped
+from bakeoff.rewards.math.expressions.tree import Node, ParseError, number, walk
 
 _MATRICES = {"matrix", "pmatrix", "bmatrix", "Bmatrix", "array", "smallmatrix"}
 _BASE = re.compile(
-    r"(?:\\(?:text|mathrm)\s?\{)?([0-9A-Za-z]{1,200})\}?_(?:\{?\s*(?:\\text\s?\{)?\s*"
+    r"(?:\\(?:text|mathrm)\s?\{)?\(?([0-9A-Za-z]{1,200})\)?\}?_(?:\{?\s*(?:\\text\s?\{)?\s*"
     r"((?:base\s?)?[0-9a-z]{1,10})\s*\}{0,2})"
 )
 _SPOKEN_BASE = re.compile(r"([0-9A-Za-z]{1,200})\s+(?:in\s+)?base[\s-]{1,3}([0-9a-z]{1,10})")
-_NUMBER_WORDS = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen twenty".split()
-    )
+_COUNTED = """
+    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+    sixteen seventeen eighteen nineteen twenty
+"""
+_NUMBER_WORDS = {word: value for value, word in enumerate(_COUNTED.split())}
+_NOTHING = {
+    "nosolution",
+    "nosolutions",
+    "norealsolution",
+    "norealsolutions",
+    "emptyset",
+    "thereisnosolution",
 }
-_NOTHING = {"nosolution", "nosolutions", "norealsolution", "norealsolutions", "emptyset", "thereisnosolution"}
 _EVERYTHING = {"allrealnumbers", "allreals", "anyrealnumber", "realnumbers", "allrealx"}
 _CHOICE = re.compile(
     r"(?:(?:option|choice|answer)\s{0,3}:?\s{0,3})?\(?\s{0,3}([A-J])\s{0,3}[).:]?", re.IGNORECASE
 )
+_CAPITALISED = re.compile("[A-Z][a-z]{1,20}|no|yes|true|false")
 _MARKUP = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|mathrm|mathbf|mbox|hbox|emph)\s?\{([^{}]*)\}")
+_SPACING = re.compile(r"\\[!,;: ]")
 _LATEX = re.compile(r"\\[A-Za-z]+|[\\{}^_=<>+*|]")
 _ARTICLES = re.compile(r"\b(?:the|an?)\b", re.IGNORECASE)
 
@@ -84,7 +107,7 @@ def words(text: str) -> Words:
         >>> words(r"The \\text{Northern  line}").text
         'northernline'
     """
-    plain = _MARKUP.sub(r" \1 ", text)
+    plain = _SPACING.sub("", _MARKUP.sub(r" \1 ", text))
     plain = _ARTICLES.sub(" ", plain)
     return Words("".join(re.findall(r"[^\s.,!?'\"$*`~]+", plain)).casefold())
 
@@ -96,18 +119,20 @@ def is_plain(text: str) -> bool:
         >>> is_plain(r"\\text{October 30}"), is_plain(r"\\frac{1}{7} \\triangle ABC")
         (True, False)
     """
-    return not _LATEX.search(_MARKUP.sub(r" \1 ", text).replace("\\!", ""))
+    return not _LATEX.search(_SPACING.sub("", _MARKUP.sub(r" \1 ", text)))
 
 
 def _special(text: str) -> Answer | None:
-    """Return the choice, the number word or the base-n numeral that a whole text is, if it is."""
+    """Return the choice, number word or base-n numeral that a whole text is, or ``None``."""
     bare = _MARKUP.sub(r" \1 ", text).strip()
-    if len(bare) < 20 and (match := _CHOICE.fullmatch(bare)):
-        if match[1].isupper() or len(bare) > 1:
-            return Choice(match[1].upper())
+    match = _CHOICE.fullmatch(bare) if len(bare) < 20 else None
+    if match and (match[1].isupper() or len(bare) > 1):
+        return Choice(match[1].upper())
     match = _BASE.fullmatch(text) or _SPOKEN_BASE.fullmatch(bare)
     if match and not match[1].isalpha():
         return Value(number(in_base(match[1], match[2])))
+    if _CAPITALISED.fullmatch(bare) and bare != "Pi":
+        return Words(bare.casefold())
     found = words(text).text if len(text) < 60 else ""
     if found in _NUMBER_WORDS:
         return Value(number(_NUMBER_WORDS[found]))
@@ -127,7 +152,7 @@ def _structured(sequence: list[Token]) -> Answer:
         return _several(parts, connectors)
     parts, signs = split(sequence, {"cup", "setminus", "cap"})
     if signs:
-        return joined([_structured(part) for part in parts], signs)
+        return united([_structured(part) for part in parts], signs)
     sides, signs = sides_of(sequence)
     if signs:
         return related(sides, signs, _structured)
@@ -137,25 +162,27 @@ def _structured(sequence: list[Token]) -> Answer:
 def _several(parts: list[list[Token]], connectors: list[str]) -> Answer:
     """Return the list, or for inequalities the region, that connected parts are."""
     full = [part for part in parts if part]
-    pairs = zip(connectors, connectors[1:], strict=False)
+    pairs = itertools.pairwise(connectors)
     doubled = sum(first == "," and second in ("or", "and") for first, second in pairs)
     if len(parts) - len(full) > doubled or not full:
         raise ParseError("nothing stands beside a comma")
     answers = [_structured(part) for part in full]
     alternative = any(word in ("or", "vee") for word in connectors)
-    region = joined(answers, ["cup" if alternative else "cap"] * (len(answers) - 1), strict=False)
+    region = connected(answers, "cup" if alternative else "cap")
     if region is not None:
         return region
     if len(answers) == 1:
         raise ParseError("nothing stands beside a comma")
+    return Collection("list", _flat(answers))
+
+
+def _flat(answers: list[Answer]) -> tuple[Answer, ...]:
+    r"""Return the answers with both values of each ``\\pm`` among them."""
     items: list[Answer] = []
     for answer in answers:
-        items.extend(answer.items if _is_plus_minus(answer) else [answer])
-    return Collection("list", tuple(items))
-
-
-def _is_plus_minus(answer: Answer) -> bool:
-    return isinstance(answer, Collection) and answer.kind == "list"
+        both = isinstance(answer, Collection) and answer.kind == "list"
+        items.extend(answer.items if both and isinstance(answer, Collection) else [answer])
+    return tuple(items)
 
 
 def _bracketed(sequence: list[Token]) -> Answer:
@@ -178,11 +205,16 @@ def _bracketed(sequence: list[Token]) -> Answer:
             return _nested((_structured(inner),))
         if kind == "()" and split(inner, {"cup", "or", "and", "=", "<", ">", "le", "ge"})[1]:
             return _structured(inner)
-    name = sequence[0].text if len(sequence) == 1 else ""
+        if inner and inner[0].kind == "begin" and inner[-1].kind == "end":
+            return _structured(inner)
+    name = sequence[0].text if len(sequence) == 1 and sequence[0].kind == "command" else ""
     if name in ("emptyset", "reals"):
         return EMPTY if name == "emptyset" else REALS
-    if sequence[0].kind == "begin" and sequence[0].text in _MATRICES | {"cases"}:
-        return _matrix(sequence)
+    if name in ("integers", "naturals", "rationals", "complexes"):
+        return Words(name)
+    begins = [k for k, token in enumerate(sequence) if token.kind == "begin"]
+    if begins and sequence[begins[0]].text in _MATRICES | {"cases"}:
+        return _matrix(sequence[begins[0] :], sequence[: begins[0]])
     parts, _ = split(sequence, {":"})
     if len(parts) > 1 and all(parts):
         return ratio(tuple(expression(part) for part in parts))
@@ -190,7 +222,7 @@ def _bracketed(sequence: list[Token]) -> Answer:
 
 
 def _interval(kind: str, items: tuple[Answer, ...]) -> Region | None:
-    """Return the interval that two values in brackets are; in round ones only if one is infinite."""
+    """Return the interval of two values in brackets; in round ones only if one is infinite."""
     match items:
         case (Value(low), Value(high)):
             if kind != "()" or {low, high} & {INFINITY, MINUS_INFINITY}:
@@ -213,11 +245,7 @@ def _set(inner: list[Token]) -> Answer:
     parts, _ = split(inner, {",", ";"})
     if not all(parts):
         raise ParseError("nothing stands beside a comma")
-    items: list[Answer] = []
-    for part in parts:
-        answer = _structured(part)
-        items.extend(answer.items if _is_plus_minus(answer) else [answer])
-    return Collection("set", tuple(items))
+    return Collection("set", _flat([_structured(part) for part in parts]))
 
 
 def _nested(items: tuple[Answer, ...]) -> Answer:
@@ -229,12 +257,20 @@ def _nested(items: tuple[Answer, ...]) -> Answer:
     return Collection("tuple", items)
 
 
-def _matrix(sequence: list[Token]) -> Answer:
+def _matrix(sequence: list[Token], factor: list[Token]) -> Answer:
+    """Return a matrix, each cell times the number that stands before it."""
     name = sequence[0].text
     rows = rows_of(sequence)
     if len({len(row) for row in rows}) != 1:
         raise ParseError("a matrix whose rows differ in length")
     read_rows = tuple(tuple(_structured(cell) for cell in row) for row in rows)
+    if factor:
+        factor = [*factor, Token("number", "1")] if factor[-1].text in ("-", "cdot") else factor
+        scale = expression(factor)
+        read_rows = tuple(
+            tuple(Value(Node("*", (scale, cell.node))) for cell in row if isinstance(cell, Value))
+            for row in read_rows
+        )
     return Matrix(read_rows, "cases" if name == "cases" else "matrix")
 
 
@@ -251,4 +287,3 @@ def _with_sign(node: Node, plus: bool) -> Node:
     if node.head in ("pm", "mp"):
         return args[0] if plus == (node.head == "pm") else Node("-", args)
     return node._replace(args=args)
-

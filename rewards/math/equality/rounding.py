@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from bakeoff.rewards.math.exact import rational
-from bakeoff.rewards.math.numeric import is_real, value_at
-from bakeoff.rewards.math.tree import Node, variables
+from bakeoff.rewards.math.equality.exact import rational
+from bakeoff.rewards.math.equality.numeric import is_real, value_at
+from bakeoff.rewards.math.expressions.tree import Node, variables
 
 SIGNIFICANT = 6
 _BITS = 256
@@ -31,7 +31,7 @@ def rounds_to(exact: Node, decimal: Node, digits: int, *, exact_digits: int = 0)
         ExpressionError: the exact value has none.
 
     Example:
-        >>> from bakeoff.rewards.math.parsing import parse
+        >>> from bakeoff.rewards.math.expressions.parsing import parse
         >>> third, pi = parse("1/3"), parse("pi")
         >>> rounds_to(third, parse("0.333333"), 6), rounds_to(third, parse("0.3333"), 4)
         (True, False)

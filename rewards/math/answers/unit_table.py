@@ -1,0 +1,80 @@
+"""The units of measurement that are known: how they are spelt, and what they are made of."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+_KNOWN: dict[str, tuple[str, str]] = {
+    "metre": ("1", "m meter meters metre metres"),
+    "metre/100": ("0.01", "cm centimeter centimeters centimetre centimetres"),
+    "metre/1000": ("0.001", "mm millimeter millimeters millimetre millimetres"),
+    "metre*1000": ("1000", "km kilometer kilometers kilometre kilometres kms"),
+    "metre/inch": ("0.0254", "inch inches"),
+    "metre/foot": ("0.3048", "ft foot feet"),
+    "metre/yard": ("0.9144", "yd yds yard yards"),
+    "metre/mile": ("1609.344", "mi mile miles"),
+    "gram": ("1", "g gram grams"),
+    "gram*1000": ("1000", "kg kgs kilogram kilograms"),
+    "gram/1000": ("0.001", "mg milligram milligrams"),
+    "gram/pound": ("453.59237", "lb lbs pound pounds"),
+    "gram/ounce": ("28.349523125", "oz ounce ounces"),
+    "second": ("1", "s sec secs second seconds"),
+    "second/1000": ("0.001", "ms millisecond milliseconds"),
+    "second*60": ("60", "min mins minute minutes"),
+    "second*3600": ("3600", "h hr hrs hour hours"),
+    "second*86400": ("86400", "day days"),
+    "second*604800": ("604800", "week weeks"),
+    "month": ("1", "month months"),
+    "month*12": ("12", "yr yrs year years"),
+    "litre": ("1", "L l liter liters litre litres"),
+    "litre/1000": ("0.001", "mL ml milliliter milliliters millilitre millilitres"),
+    "gallon": ("1", "gal gallon gallons"),
+    "gallon/4": ("0.25", "qt quart quarts"),
+    "gallon/8": ("0.125", "pt pint pints"),
+    "gallon/16": ("0.0625", "cup cups"),
+    "gallon/256": ("0.00390625", "tbsp tablespoon tablespoons"),
+    "gallon/768": ("1/768", "tsp teaspoon teaspoons"),
+    "dollar": ("1", "$ dollar dollars usd USD bucks"),
+    "dollar/100": ("0.01", "¢ cent cents"),
+    "euro": ("1", "€ euro euros EUR"),
+    "sterling": ("1", "£ GBP"),
+    "yen": ("1", "¥ yen JPY"),
+    "rupee": ("1", "₹ rupee rupees INR"),
+    "degree": ("1", "° degree degrees deg degs"),
+    "radian": ("1", "rad rads radian radians"),
+    "newton": ("1", "N newton newtons"),
+    "joule": ("1", "J joule joules"),
+    "joule*1000": ("1000", "kJ kilojoule kilojoules"),
+    "watt": ("1", "W watt watts"),
+    "watt*1000": ("1000", "kW kilowatt kilowatts"),
+    "volt": ("1", "V volt volts"),
+    "ampere": ("1", "A amp amps ampere amperes"),
+    "ohm": ("1", "ohm ohms"),
+    "hertz": ("1", "Hz hertz"),
+    "kelvin": ("1", "K kelvin kelvins"),
+    "celsius": ("1", "°C celsius"),
+    "fahrenheit": ("1", "°F fahrenheit"),
+    "mole": ("1", "mol mole moles"),
+    "pascal": ("1", "Pa pascal pascals"),
+    "person": ("1", "person persons people"),
+    "": ("1", "unit units"),
+}
+NAMES = {
+    spelling: (Fraction(factor), re.split("[/*]", base)[0])
+    for base, (factor, spellings) in _KNOWN.items()
+    for spelling in spellings.split()
+}
+RATES = {"mph": ("mile", "hour"), "kph": ("km", "hour"), "kmh": ("km", "hour"), "fps": ("ft", "s")}
+POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
+_REFUSED = """
+    not no none nor never maybe perhaps probably possibly likely about roughly around either
+    both except to through than less more least most unless wrong incorrect correct is are was
+    be isn if then else but though guess between from until minus plus times over approx
+    approximately true false yes nan null undefined instead rather also with without and or i
+    think otherwise some any all inf infinity import eval exec print lambda mod modulo squared
+    cubed factorial half halves third thirds quarter quarters
+"""
+NOT_UNITS = frozenset(_REFUSED.split())  # they hedge, deny, or calculate
+MULTIPLES = {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9,
+             "trillion": 10**12}  # fmt: skip

@@ -1,0 +1,152 @@
+"""Units of measurement, as they stand after a number: read from tokens, and compared.
+
+Known units convert into each other (100 cm = 1 m). Other words ("5 apples") name a unit of their
+own. A word that hedges or denies ("3 maybe") is no unit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+
+from bakeoff.rewards.math.answers.kinds import Unit
+from bakeoff.rewards.math.answers.unit_table import NAMES, NOT_UNITS, POWERS, RATES
+from bakeoff.rewards.math.expressions.lexing import Token
+from bakeoff.rewards.math.expressions.tree import number
+
+MAX_WORDS = 6
+
+
+def unit(tokens: Sequence[Token]) -> Unit | None:
+    """Return the unit that all of the tokens are, or ``None`` if they are none.
+
+    Example:
+        >>> from bakeoff.rewards.math.expressions.lexing import tokens as lexed
+        >>> unit(lexed("square cm")).base, unit(lexed("m/s^2")).base
+        ((('metre', 2),), (('metre', 1), ('second', -2)))
+        >>> unit(lexed("maybe")) is None
+        True
+    """
+    if len(tokens) == 2 and tokens[0].text == "degree" and tokens[1].text in ("C", "F"):
+        return Unit(number(1), ((NAMES[f"°{tokens[1].text}"][1], 1),))
+    reading = _Reading()
+    position = 0
+    while position < len(tokens):
+        token = tokens[position]
+        position += 1
+        if token.text in ("/", "per", "a") and (token.text != "a" or reading.count):
+            reading.side = -1
+        elif token.text != "cdot":
+            for word in _words(token, alone=len(tokens) == 1 or token.kind == "text"):
+                position, power = _raised(tokens, position)
+                if word is None or not reading.add(word, power):
+                    return None
+    return reading.result()
+
+
+class _Reading:
+    """The words of a unit, taken in one by one."""
+
+    def __init__(self) -> None:
+        self.factor = Fraction(1)
+        self.bases: dict[str, int] = {}
+        self.unknown: list[str] = []
+        self.side = 1  # -1 after "per"
+        self.waiting = 1  # the power that "square" announces
+        self.count = 0
+
+    def add(self, word: str, power: int) -> bool:
+        """Take in one word; return whether it can belong to a unit."""
+        self.count += 1
+        lower = word.lower()
+        if self.count > MAX_WORDS or lower in NOT_UNITS:
+            return False
+        if lower in ("squared", "cubed") and self.bases:
+            self.bases[list(self.bases)[-1]] *= POWERS[lower]
+        elif lower in POWERS:
+            self.waiting = POWERS[lower]
+        elif lower == "per":
+            self.side = -1
+        elif lower in RATES:
+            above, below = RATES[lower]
+            return self.add(above, 1) and self.add("per", 1) and self.add(below, 1)
+        elif (known := _known(word)) is not None:
+            power *= self.side * self.waiting
+            self.factor *= known[0] ** power
+            if known[1]:
+                self.bases[known[1]] = self.bases.get(known[1], 0) + power
+            self.waiting = 1
+        elif len(word) > 2:
+            self.unknown.append(_singular(word))
+        else:
+            return False
+        return True
+
+    def result(self) -> Unit | None:
+        """Return the unit of all words, or ``None`` if there were none."""
+        if self.unknown:
+            self.bases[" ".join(self.unknown)] = self.side
+        base = tuple(sorted(part for part in self.bases.items() if part[1]))
+        return Unit(number(self.factor), base) if self.count else None
+
+
+def _words(token: Token, *, alone: bool) -> list[str | None]:
+    """Return the words of a token; ``[None]`` for a sign that no unit has."""
+    if token.kind == "letters":
+        if token.text == "in" and not alone:
+            return [None]
+        return [token.text]
+    if token.kind == "text":
+        words = re.findall(r"[A-Za-z]+|[^A-Za-z\s.]", token.text)
+        return [word if word.isalpha() else ("per" if word == "/" else None) for word in words]
+    if token.kind == "money":
+        return [token.text]
+    if token.kind == "command" and token.text == "degree":
+        return ["°"]
+    return [None]
+
+
+def _known(word: str) -> tuple[Fraction, str] | None:
+    if word == "in":
+        return NAMES["inch"]
+    return NAMES.get(word) or (NAMES.get(word.lower()) if len(word) > 2 else None)
+
+
+def _singular(word: str) -> str:
+    word = word.lower()
+    for plural, single in (("ies", "y"), ("ches", "ch"), ("shes", "sh"), ("xes", "x"), ("s", "")):
+        if word.endswith(plural) and len(word) > len(plural) + 2 and not word.endswith("ss"):
+            return word[: -len(plural)] + single
+    return word
+
+
+def _raised(tokens: Sequence[Token], position: int) -> tuple[int, int]:
+    """Return where to go on after an exponent, and the exponent, 1 if there is none."""
+    texts = [token.text for token in tokens[position : position + 5]]
+    match texts:
+        case ["^", "{", "-", digit, "}", *_] if digit.isdigit() and len(digit) == 1:
+            return position + 5, -int(digit)
+        case ["^", "{", digit, "}", *_] if digit.isdigit() and len(digit) == 1:
+            return position + 4, int(digit)
+        case ["^", digit, *_] if digit.isdigit() and len(digit) == 1:
+            return position + 2, int(digit)
+    return position, 1
+
+
+def compatible(left: Unit, right: Unit) -> bool:
+    """Tell whether two units measure the same; one that says more ("right triangle") may.
+
+    Example:
+        >>> one = number(1)
+        >>> compatible(Unit(one, (("right triangle", 1),)), Unit(one, (("triangle", 1),)))
+        True
+        >>> compatible(Unit(one, (("gram", 1),)), Unit(one, (("metre", 1),)))
+        False
+    """
+    if left.base == right.base or not left.base or not right.base:
+        return True
+    if len(left.base) != 1 or len(right.base) != 1 or left.base[0][1] != right.base[0][1]:
+        return False
+    one, other = left.base[0][0].split(), right.base[0][0].split()
+    return one[-1:] == other[-1:] and (len(one) == 1 or len(other) == 1)
