@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from bakeoff.rewards.math.answers.kinds import Answer
 from bakeoff.rewards.math.answers.reading import is_plain, read, words
-from bakeoff.rewards.math.comparing import Comparison, compared, has_value
+from bakeoff.rewards.math.comparing import ROUNDED, Comparison, compared, has_value
 from bakeoff.rewards.math.expressions.tree import ExpressionError
 from bakeoff.rewards.math.extraction import MAX_ANSWER, extracted
 from bakeoff.rewards.math.forms import FORMS, has_form
@@ -67,7 +67,8 @@ def compile_gold(text: str, *, form: str = "value", bare: bool = True) -> Gold:
     Args:
         text: plain or LaTeX mathematics, or words.
         form: "value" accepts every reply of the same value; "result" only numbers written out and
-            fractions in lowest terms, never a calculation; "expanded" only sums of monomials.
+            fractions in lowest terms, never a calculation or a rounded decimal; "expanded" only
+            sums of monomials.
         bare: whether a reply without a box or a marker is taken as an answer.
 
     Raises:
@@ -94,7 +95,7 @@ def compile_gold(text: str, *, form: str = "value", bare: bool = True) -> Gold:
     except ExpressionError as error:
         raise ValueError(f"cannot read the right answer {text[:80]!r}: {error}") from None
     if not has_form(answer, form):
-        raise ValueError(f"the right answer {text[:80]!r} is a calculation, not its result")
+        raise ValueError(f"the right answer {text[:80]!r} does not have the form '{form}'")
     return Gold(text, form, bare, answer)
 
 
@@ -107,8 +108,8 @@ def check(gold: str | Gold, reply: str) -> Verdict:
     Example:
         >>> check("85", "47 + 38 = 85").correct
         True
-        >>> check(r"\frac{\sqrt{2}}{2}", r"It is \boxed{1/\sqrt{2}}.")
-        Verdict(correct=True, reason='equal', tier='numeric', ...)
+        >>> check(r"\frac{\sqrt{2}}{2}", r"It is \boxed{1/\sqrt{2}}.").tier
+        'numeric'
         >>> check("85", "85 or 86").reason
         'a list, not a value'
     """
@@ -166,6 +167,8 @@ def _judged(gold: Gold, text: str) -> Comparison:
         return Comparison(False, str(error), "parse")
     except Exception as error:  # a reply must not end the run, nor count as wrong
         raise _Unclear(f"not compared: {type(error).__name__}", "parse") from error
+    if comparison.reason == ROUNDED and gold.form != "value":
+        return Comparison(False, "rounded", comparison.tier)
     if comparison.equal is None:
         raise _Unclear(comparison.reason, comparison.tier)
     return comparison

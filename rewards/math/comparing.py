@@ -32,6 +32,7 @@ from bakeoff.rewards.math.expressions.tree import (
 )
 
 MAX_ITEMS = 200
+ROUNDED = "equal, rounded"
 
 
 class Comparison(NamedTuple):
@@ -127,7 +128,7 @@ def _values(gold: Value, answer: Value) -> Comparison:
         return _said(infinite[0] == infinite[1], "text")
     equality = _same(one, other)
     if equality.equal is False and _rounded(gold, answer, one, other):
-        return Comparison(True, "equal, rounded", "numeric")
+        return Comparison(True, ROUNDED, "numeric")
     return _said(*equality)
 
 
@@ -279,5 +280,5 @@ def has_value(answer: Answer) -> None:
                 for cell in row:
                     has_value(cell)
         case Relation(_, left, right):
-            has_value(Value(left))
-            has_value(Value(right))
+            if same_value(left, right).equal:
+                raise ExpressionError("a relation that says nothing")

@@ -13,8 +13,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from bakeoff.rewards.math.expressions.spelling import unwrapped
+
 MAX_REPLY = 20_000  # characters looked at, from the end: that is where an answer stands
 MAX_ANSWER = 5_000  # characters an answer may have
+MAX_SPACE = 1_000  # and what may surround it
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s{0,8}(?=\{)")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)  # a backslash takes the next character with it
@@ -50,7 +53,9 @@ def extracted(reply: str) -> Extracted | None:
         found, place = _marked(tail), "marker"
     if found is None:
         found, place = _ending(tail.strip()), "bare"
-    found = found.strip()
+    if len(found) > MAX_ANSWER + MAX_SPACE:
+        return None
+    found = unwrapped(found)
     return Extracted(found, place) if 0 < len(found) <= MAX_ANSWER else None
 
 

@@ -33,7 +33,7 @@ def has_form(answer: Answer, form: str) -> bool:
             return all(has_form(item, form) for item in items)
         case Matrix(rows):
             return all(has_form(cell, form) for row in rows for cell in row)
-    return True
+    return False
 
 
 def _is_result(node: Node) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bakeoff.rewards.math.answers.kinds import Unit, Value
 from bakeoff.rewards.math.answers.unit_table import MULTIPLES, NAMES
-from bakeoff.rewards.math.answers.units import MAX_WORDS, unit
+from bakeoff.rewards.math.answers.units import MAX_WORDS, is_known, unit
 from bakeoff.rewards.math.expressions.lexing import Token
 from bakeoff.rewards.math.expressions.literals import literal
 from bakeoff.rewards.math.expressions.parsing import expression
-from bakeoff.rewards.math.expressions.tree import CONSTANTS, Node, ParseError, number
+from bakeoff.rewards.math.expressions.tree import CONSTANTS, Node, ParseError, number, variables
 
 _PERCENT = {"percent", "percentage", "pct", "per cent"}
 _DEGREE = Unit(number(1), (("degree", 1),))
@@ -37,7 +37,9 @@ def _without_sign(sequence: list[Token]) -> tuple[list[Token], bool]:
 
 
 def _unsigned(sequence: list[Token]) -> Value:
-    if sequence and sequence[0].kind == "money":
+    if not sequence:
+        raise ParseError("nothing stands where a value should")
+    if sequence[0].kind == "money":
         currency = unit(sequence[:1])
         inner = _unsigned(sequence[1:])
         if inner.unit is not None and currency is not None and inner.unit.base != currency.base:
@@ -92,6 +94,8 @@ def _with_unit(sequence: list[Token]) -> Value:
         if found is None and (rest or not factor):
             continue
         plain = _plain(sequence[:end])
+        if found is not None and variables(plain.node) and not is_known(found):
+            continue  # words after letters are words
         node = Node("*", (plain.node, number(factor))) if factor else plain.node
         return Value(node, plain.digits, found)
     raise ParseError(f"cannot read '{sequence[min(first, len(sequence) - 1)].text[:20]}'")

@@ -16,6 +16,7 @@ from bakeoff.rewards.math.expressions.lexing import Token
 from bakeoff.rewards.math.expressions.tree import number
 
 MAX_WORDS = 6
+_BASES = {base for _, base in NAMES.values()}
 
 
 def unit(tokens: Sequence[Token]) -> Unit | None:
@@ -132,6 +133,11 @@ def _raised(tokens: Sequence[Token], position: int) -> tuple[int, int]:
         case ["^", digit, *_] if digit.isdigit() and len(digit) == 1:
             return position + 2, int(digit)
     return position, 1
+
+
+def is_known(one: Unit) -> bool:
+    """Tell whether a unit is made of known ones alone."""
+    return all(name in _BASES for name, _ in one.base)
 
 
 def compatible(left: Unit, right: Unit) -> bool:

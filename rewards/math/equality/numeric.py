@@ -48,11 +48,19 @@ def value_at(node: Node, values: Mapping[str, Fraction], bits: int) -> Any:
         >>> float(value_at(parse("x + sqrt(2)"), {"x": Fraction(1)}, 64))
         2.414213562373095
     """
+    return with_noise(node, values, bits)[0]
+
+
+def with_noise(node: Node, values: Mapping[str, Fraction], bits: int) -> tuple[Any, int]:
+    """Return the value as ``value_at`` does, and the binary exponent of what may be wrong in it.
+
+    What is wrong comes from sums of large terms that cancel.
+    """
     with LOCK:
         _context.prec = bits
         evaluation = _Evaluation(values, bits)
         try:
-            return evaluation.of(node)
+            return evaluation.of(node), evaluation.largest_term - bits + 16
         except ZeroDivisionError:
             raise ExpressionError("divides by zero") from None
         except (ValueError, OverflowError, MemoryError, TypeError) as error:
@@ -89,6 +97,7 @@ class _Evaluation:
         self.values = {name: _fraction(value) for name, value in values.items()}
         self.bits = bits
         self.left = MAX_OPERATIONS
+        self.largest_term = -MAX_EXPONENT_BITS
 
     def of(self, node: Node) -> Any:
         self.left -= 1
@@ -101,12 +110,15 @@ class _Evaluation:
             return self.symbol(str(node.value))
         if head in ("sum", "prod"):
             return self.iterated(node)
-        if head in ("+", "*"):
-            total = self.of(args[0])
+        if head == "+":
+            terms = [self.of(part) for part in args]
+            self.largest_term = max(self.largest_term, *map(_magnitude, terms))
+            return self.within(sum(terms[1:], terms[0]))
+        if head == "*":
+            product = self.of(args[0])
             for part in args[1:]:
-                value = self.of(part)
-                total = total + value if head == "+" else total * value
-            return self.within(total)
+                product *= self.of(part)
+            return self.within(product)
         if head == "^":
             return self.within(self.power(args[0], args[1]))
         if head == "root":

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from bakeoff.rewards.math.equality.exact import NotRational, rational, residues
-from bakeoff.rewards.math.equality.numeric import LOCK, Vanishing, is_real, magnitude, value_at
+from bakeoff.rewards.math.equality.numeric import LOCK, Vanishing, is_real, magnitude, value_at, with_noise
 from bakeoff.rewards.math.equality.separation import separation_bits
 from bakeoff.rewards.math.equality.symbolic import decided_by_sympy
 from bakeoff.rewards.math.expressions.tree import (
@@ -63,7 +63,7 @@ def same_value(left: Node, right: Node) -> Equality:
 
     Example:
         >>> from bakeoff.rewards.math.expressions.parsing import parse
-        >>> same_value(parse(r"\\frac{1}{\\sqrt{2}}"), parse(r"\\frac{\\sqrt{2}}{2}"))
+        >>> same_value(parse(r"\frac{1}{\sqrt{2}}"), parse(r"\frac{\sqrt{2}}{2}"))
         Equality(equal=True, tier='numeric')
         >>> same_value(parse("|x|"), parse("x")).equal, same_value(parse("0.5"), parse("1/2"))
         (False, Equality(equal=True, tier='exact'))
@@ -135,7 +135,8 @@ def _same_at(left: Node, right: Node, values: dict[str, Fraction]) -> tuple[bool
     bits = max(LEAST_PRECISION, min(needed + 64, 512))
     while bits <= MAX_PRECISION:
         try:
-            first, second = value_at(left, values, bits), value_at(right, values, bits)
+            first, noise = with_noise(left, values, bits)
+            second, other_noise = with_noise(right, values, bits)
         except Vanishing:
             bits *= 4
             if bits > MAX_PRECISION:
@@ -149,9 +150,10 @@ def _same_at(left: Node, right: Node, values: dict[str, Fraction]) -> tuple[bool
             return True, real
         finer = bits + 64
         refined = value_at(left, values, finer), value_at(right, values, finer)
-        if _stable(first, second, refined):
+        noise = max(noise, other_noise)
+        if gap > noise and _stable(first, second, refined):
             return False, real
-        bits = max(2 * bits, min(needed + size + 64, MAX_PRECISION))
+        bits = max(2 * bits, min(max(needed + size, noise + bits) + 64, MAX_PRECISION))
     return None, True
 
 

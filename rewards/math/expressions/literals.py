@@ -118,7 +118,7 @@ def quick(text: str) -> Literal | None:
             value /= 100
     else:
         above, below = match["above"] or match["over"], match["below"] or match["under"]
-        if not int(below):
-            return None
-        value, digits = Fraction(int(above), int(below)), 0
+        value, digits = Fraction(int(above), int(below) or 1), 0
+        if value.denominator != int(below) or value.denominator == 1:
+            return None  # not in lowest terms: how it is written may matter
     return Literal(-value if match["sign"] == "-" else value, digits)

@@ -49,26 +49,30 @@ def test_the_line_after_the_last_marker_is_the_answer(reply: str, answer: str) -
         ("$85$", "85"),
         ("**85**.", "85"),
         (r"\(85\)", "85"),
-        (r"\$85", "85"),
     ],
 )
 def test_a_bare_reply_is_its_last_line_without_its_surroundings(reply: str, answer: str) -> None:
     assert final_answer(reply) == answer
 
 
-@pytest.mark.parametrize("reply", ["47 + 38 = 85", "x = 47 + 38 = 85", "= 85", "1,000 - 915 = 85"])
-def test_an_equation_answers_with_its_last_side(reply: str) -> None:
-    assert final_answer(reply) == "85"
-
-
 @pytest.mark.parametrize(
-    "reply", ["84 or x = 85", "x = 84, x = 85", "x != 85", "x <= 85", "it is not = 85", "a; b = 85"]
+    ("reply", "answer"),
+    [
+        ("So\n$$\n85\n$$", "85"),
+        ("The answer is\n\\[\n85\n\\]", "85"),
+        (
+            "Hence\n\\begin{pmatrix}\n1 \\\\\n2\n\\end{pmatrix}",
+            "\\begin{pmatrix}\n1 \\\\\n2\n\\end{pmatrix}",
+        ),
+        ("The answer is 85. I hope it is correct.", "85"),
+        ("The answer is 0.5. It is not 1.", "0.5"),
+    ],
 )
-def test_what_hedges_or_compares_is_no_equation(reply: str) -> None:
-    assert final_answer(reply) == reply
+def test_a_display_is_read_whole_and_a_sentence_to_its_end(reply: str, answer: str) -> None:
+    assert final_answer(reply) == answer
 
 
-@pytest.mark.parametrize("reply", ["", " \n\t", r"\boxed{}", "####", "85 =", "$$", "9" * 10**6])
+@pytest.mark.parametrize("reply", ["", " \n\t", r"\boxed{}", "####", "9" * 10**6])
 def test_there_may_be_no_answer(reply: str) -> None:
     assert final_answer(reply) is None
 
