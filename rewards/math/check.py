@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from bakeoff.rewards.math.answers.kinds import Answer
 from bakeoff.rewards.math.answers.reading import is_plain, read, words
 from bakeoff.rewards.math.comparing import ROUNDED, Comparison, compared, has_value
+from bakeoff.rewards.math.equality.budget import one_budget
 from bakeoff.rewards.math.expressions.tree import ExpressionError
 from bakeoff.rewards.math.extraction import MAX_ANSWER, extracted
 from bakeoff.rewards.math.forms import FORMS, has_form
@@ -159,10 +160,12 @@ def _judged(gold: Gold, text: str) -> Comparison:
     if text == gold.text:
         return Comparison(True, "equal", "text")
     try:
-        answer = read(text)
+        with one_budget():
+            answer = read(text)
         if not has_form(answer, gold.form):
             return Comparison(False, "a calculation, or not in the form asked for", "form")
-        comparison = compared(gold.answer, answer)
+        with one_budget():
+            comparison = compared(gold.answer, answer)
     except ExpressionError as error:
         return Comparison(False, str(error), "parse")
     except Exception as error:  # a reply must not end the run, nor count as wrong

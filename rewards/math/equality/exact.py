@@ -13,10 +13,11 @@ import math
 import random
 from fractions import Fraction
 
+from bakeoff.rewards.math.equality.budget import spend
 from bakeoff.rewards.math.equality.towers import tower
 from bakeoff.rewards.math.expressions.tree import ExpressionError, Node, OverBudget
 
-MAX_BITS = 300_000  # of numerator and denominator together, of any value on the way
+MAX_BITS = 80_000  # of numerator and denominator together, of any value on the way
 MAX_FACTORIAL = 20_000
 PRIME = 2305843009213693921  # 2**61 - 31, 1 modulo 4, so that -1 has a square root
 POINTS = 2
@@ -50,8 +51,10 @@ def rational(node: Node) -> Fraction | None:
     if any(value is None for value in values):
         return None
     result = _applied(node.head, values)  # type: ignore[arg-type]
-    if result is not None and bits(result) > MAX_BITS:
-        raise OverBudget("a number too large to work out")
+    if result is not None and (size := bits(result)) > 64:
+        spend(1 + size // 256)
+        if size > MAX_BITS:
+            raise OverBudget("a number too large to work out")
     return result
 
 

@@ -12,8 +12,16 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from bakeoff.rewards.math.equality.budget import one_budget
 from bakeoff.rewards.math.equality.exact import NotRational, rational, residues
-from bakeoff.rewards.math.equality.numeric import LOCK, Vanishing, is_real, magnitude, value_at, with_noise
+from bakeoff.rewards.math.equality.numeric import (
+    LOCK,
+    Vanishing,
+    is_real,
+    magnitude,
+    value_at,
+    with_noise,
+)
 from bakeoff.rewards.math.equality.separation import separation_bits
 from bakeoff.rewards.math.equality.symbolic import decided_by_sympy
 from bakeoff.rewards.math.expressions.tree import (
@@ -26,6 +34,7 @@ from bakeoff.rewards.math.expressions.tree import (
 )
 
 MAX_PRECISION = 8_192  # bits
+LARGEST_WITH_VARIABLES = 2_048  # where other points are to be had
 LEAST_PRECISION = 160
 _BANDS = (  # where the variables lie, whether their signs alternate, and whether they are whole
     (1.0, 2.0, False, False),
@@ -68,6 +77,11 @@ def same_value(left: Node, right: Node) -> Equality:
         >>> same_value(parse("|x|"), parse("x")).equal, same_value(parse("0.5"), parse("1/2"))
         (False, Equality(equal=True, tier='exact'))
     """
+    with one_budget():
+        return _same_value(left, right)
+
+
+def _same_value(left: Node, right: Node) -> Equality:
     try:
         left_value, right_value = rational(left), rational(right)
         if left_value is not None and right_value is not None:
@@ -130,16 +144,25 @@ def _points(names: list[str]) -> Iterator[dict[str, Fraction]]:
 
 
 def _same_at(left: Node, right: Node, values: dict[str, Fraction]) -> tuple[bool | None, bool]:
-    """Compare at one point; return whether equal, and whether both values are real."""
+    """Compare at one point; return whether equal, and whether both values are real.
+
+    Where they agree in all digits that are looked at, and no theorem says that these are enough,
+    the first is ``None``.
+
+    Raises:
+        OverBudget: they differ by no more than what may be wrong in them, at any precision.
+    """
+    agree = False
     needed, proven = separation_bits(difference(left, right), values)
     bits = max(LEAST_PRECISION, min(needed + 64, 512))
-    while bits <= MAX_PRECISION:
+    most = LARGEST_WITH_VARIABLES if values else MAX_PRECISION
+    while bits <= most:
         try:
             first, noise = with_noise(left, values, bits)
             second, other_noise = with_noise(right, values, bits)
         except Vanishing:
             bits *= 4
-            if bits > MAX_PRECISION:
+            if bits > most:
                 raise
             continue
         real = is_real(first, bits) and is_real(second, bits)
@@ -151,10 +174,13 @@ def _same_at(left: Node, right: Node, values: dict[str, Fraction]) -> tuple[bool
         finer = bits + 64
         refined = value_at(left, values, finer), value_at(right, values, finer)
         noise = max(noise, other_noise)
+        agree = gap < min(noise, size - bits // 2)
         if gap > noise and _stable(first, second, refined):
             return False, real
         bits = max(2 * bits, min(max(needed + size, noise + bits) + 64, MAX_PRECISION))
-    return None, True
+    if agree:
+        return None, True
+    raise OverBudget("takes too many digits to work out")
 
 
 def _gap(first: Any, second: Any) -> int:
