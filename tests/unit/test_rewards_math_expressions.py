@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bakeoff.rewards.math.equality import rational, same_value
-from bakeoff.rewards.math.equality.exact import PRIME, NotRational, residues
+from bakeoff.rewards.math.equality.modular import PRIME, residues
 from bakeoff.rewards.math.equality.numeric import value_at
 from bakeoff.rewards.math.equality.symbolic import decided_by_sympy, encoded, serve
 from bakeoff.rewards.math.equality.towers import totient, tower
@@ -128,9 +128,7 @@ def test_what_has_no_value_is_refused(text: str) -> None:
         same_value(parse(text), parse("sqrt(7)"))
 
 
-@pytest.mark.parametrize(
-    "text", ["9**9**9**9", "2^{-1000000}", "(10^90000)^2000", "99999!"]
-)
+@pytest.mark.parametrize("text", ["9**9**9**9", "2^{-1000000}", "(10^90000)^2000", "99999!"])
 def test_a_value_beyond_the_budget_is_not_worked_out(text: str) -> None:
     with pytest.raises(OverBudget):
         value(text)
@@ -184,12 +182,22 @@ def test_a_ring_is_a_ring_modulo_the_prime(a: str, b: str, c: str) -> None:
 
 
 def test_minus_one_has_a_root_modulo_the_prime() -> None:
-    assert residues(parse("i^2")) == residues(parse("-1")) == (PRIME - 1,) * 2
+    assert residues(parse("i^2")).values == residues(parse("-1")).values == (PRIME - 1,) * 2
 
 
-def test_a_root_is_no_rational_function() -> None:
-    with pytest.raises(NotRational):
-        residues(parse("sqrt(x)"))
+def test_other_residues_of_roots_and_functions_prove_nothing() -> None:
+    # sin^2 + cos^2 is 1, and sqrt(2)^2 is 2, though their residues differ
+    for text in ("sqrt(2)^2", r"\sin^2 x + \cos^2 x", "x^{1/2}", "n!"):
+        assert not residues(parse(text)).is_rational
+    assert residues(parse("x^{1/2} + 1")) == residues(parse(r"1 + \sqrt{x}"))
+    assert residues(parse(r"\sin(x+y)")) == residues(parse(r"\sin(y+x)"))
+    assert residues(parse(r"\sin(x)")).values != residues(parse(r"\cos(x)")).values
+
+
+@pytest.mark.parametrize("text", [r"\tan 90° - \tan 90°", r"5 + 0\ln 0", "0/(sqrt(2)^2-2)"])
+def test_what_has_no_value_is_not_equal_to_itself(text: str) -> None:
+    with pytest.raises(ExpressionError):
+        same_value(parse(text), parse(text))
 
 
 def test_the_prime_is_prime_and_one_modulo_four() -> None:

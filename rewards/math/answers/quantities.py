@@ -117,11 +117,17 @@ def _plain(sequence: list[Token]) -> Value:
     """Return a value without words; a degree sign at its end is its unit."""
     node = expression(sequence)
     digits = _digits(sequence, node)
+    degrees = _in_degrees(node)
+    return Value(node, digits) if degrees == node else Value(degrees, digits, _DEGREE)
+
+
+def _in_degrees(node: Node) -> Node:
+    """Return an expression without the degree signs that are not inside of a function."""
     if node.head == "°":
-        return Value(node.args[0], digits, _DEGREE)
-    if node.head == "-" and node.args[0].head == "°":
-        return Value(Node("-", node.args[0].args), digits, _DEGREE)
-    return Value(node, digits)
+        return node.args[0]
+    if node.head in ("+", "-", "*", "/"):
+        return node._replace(args=tuple(map(_in_degrees, node.args)))
+    return node
 
 
 def _digits(sequence: list[Token], node: Node) -> int:

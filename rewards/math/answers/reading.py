@@ -66,7 +66,8 @@ _CHOICE = re.compile(
 _CAPITALISED = re.compile("[A-Z][a-z]{1,20}|no|yes|true|false")
 _MARKUP = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|mathrm|mathbf|mbox|hbox|emph)\s?\{([^{}]*)\}")
 _SPACING = re.compile(r"\\[!,;: ]")
-_LATEX = re.compile(r"\\[A-Za-z]+|[\\{}^_=<>+*|]")
+_PLAIN = re.compile(r"[\w\s:.,;!?'\"()/&-]*", re.ASCII)
+_SAYS = re.compile(r"[A-Za-z]{2}|[0-9]:[0-9]")
 _ARTICLES = re.compile(r"\b(?:the|an?)\b", re.IGNORECASE)
 
 
@@ -82,9 +83,9 @@ def read(text: str) -> Answer:
         >>> read("3 or 4").kind, read(r"\text{Two lines}"), read("(B)")
         ('list', Words(text='twolines'), Choice(letter='B'))
     """
-    number_or_none = quick(text)
-    if number_or_none is not None:
-        return Value(number(number_or_none.value), number_or_none.digits)
+    simple = quick(text)
+    if simple is not None:
+        return Value(*simple)
     text = unwrapped(normalised(unwrapped(text)))
     if not text:
         raise ParseError("no answer")
@@ -119,7 +120,9 @@ def is_plain(text: str) -> bool:
         >>> is_plain(r"\\text{October 30}"), is_plain(r"\\frac{1}{7} \\triangle ABC")
         (True, False)
     """
-    return not _LATEX.search(_SPACING.sub("", _MARKUP.sub(r" \1 ", text)))
+    bare = _SPACING.sub("", _MARKUP.sub(r" \1 ", text)).strip()
+    says = _SAYS.search(bare) or _MARKUP.search(text)
+    return bool(says) and _PLAIN.fullmatch(bare) is not None
 
 
 def _special(text: str) -> Answer | None:
@@ -230,7 +233,10 @@ def _interval(kind: str, items: tuple[Answer, ...]) -> Region | None:
                     bracket in "[]" and node not in (INFINITY, MINUS_INFINITY)
                     for bracket, node in zip(kind, (low, high), strict=True)
                 ]
-                return Region(normal([Interval(low, high, *closed)]))
+                intervals = normal([Interval(low, high, *closed)])
+                if not intervals:
+                    raise ParseError("an interval from high to low")
+                return Region(intervals)
     return None
 
 

@@ -1,30 +1,15 @@
-"""Values of expressions, exactly: as fractions, and modulo a large prime.
-
-An expression of +, -, *, / and whole powers over rationals, variables and i is a rational function,
-and so it is with pi and e in it: as transcendental numbers they take part as variables do.
-Two of them are equal if they agree modulo a 61-bit prime at points drawn at random: a difference of
-degree d that is not 0 vanishes there with a probability of at most d / 2**60 a point
-(Schwartz, https://doi.org/10.1145/322217.322225), however large its coefficients are.
-"""
+"""Values of expressions as fractions, exactly and within a budget."""
 
 from __future__ import annotations
 
 import math
-import random
 from fractions import Fraction
 
 from bakeoff.rewards.math.equality.budget import spend
-from bakeoff.rewards.math.equality.towers import tower
 from bakeoff.rewards.math.expressions.tree import ExpressionError, Node, OverBudget
 
 MAX_BITS = 80_000  # of numerator and denominator together, of any value on the way
 MAX_FACTORIAL = 20_000
-PRIME = 2305843009213693921  # 2**61 - 31, 1 modulo 4, so that -1 has a square root
-POINTS = 2
-
-
-class NotRational(Exception):
-    """An expression is no rational function; it takes other means to compare it."""
 
 
 def rational(node: Node) -> Fraction | None:
@@ -148,96 +133,3 @@ def _whole_root(value: int, degree: int) -> int:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if middle**degree <= value else (low, middle - 1)
     return low
-
-
-def residues(node: Node) -> tuple[int, ...]:
-    """Return the values of a rational function at the points, modulo the prime.
-
-    Raises:
-        ExpressionError: it divides by zero whatever the variables are.
-        NotRational: it is no rational function.
-
-    Example:
-        >>> from bakeoff.rewards.math.expressions.parsing import parse
-        >>> residues(parse("(a+b)^2")) == residues(parse("a^2 + 2ab + b^2"))
-        True
-        >>> residues(parse("x/(1+i)")) == residues(parse("x(1-i)/2"))
-        True
-    """
-    return tuple(_residue(node, point) for point in range(POINTS))
-
-
-def _residue(node: Node, point: int) -> int:
-    match node.head:
-        case "number":
-            value: Fraction = node.value  # type: ignore[assignment]
-            if value.denominator == 1:
-                return value.numerator % PRIME
-            return value.numerator * pow(value.denominator, -1, PRIME) % PRIME
-        case "symbol":
-            return _coordinate(str(node.value), point)
-        case "+":
-            return sum(_residue(part, point) for part in node.args) % PRIME
-        case "-":
-            return -_residue(node.args[0], point) % PRIME
-        case "*":
-            product = 1
-            for part in node.args:
-                product = product * _residue(part, point) % PRIME
-            return product
-        case "/":
-            below = _residue(node.args[1], point)
-            if below == 0:
-                raise ExpressionError("divides by zero")
-            return _residue(node.args[0], point) * pow(below, -1, PRIME) % PRIME
-        case "%":
-            return _residue(node.args[0], point) * pow(100, -1, PRIME) % PRIME
-        case "^":
-            return _residue_power(node, point)
-    value_or_none = rational(node) if _is_constant(node) else None
-    if value_or_none is None:
-        raise NotRational(node.head)
-    return _residue(Node("number", (), value_or_none), point)
-
-
-def _residue_power(node: Node, point: int) -> int:
-    base = _residue(node.args[0], point)
-    try:
-        exponent = rational(node.args[1])
-    except OverBudget:
-        return pow(base, tower(node.args[1], PRIME - 1), PRIME)
-    if exponent is None or exponent.denominator != 1:
-        raise NotRational("a power")
-    if base == 0 and exponent <= 0:
-        raise ExpressionError("0 to a power that is not positive")
-    return pow(base, int(exponent), PRIME)
-
-
-def _is_constant(node: Node) -> bool:
-    return node.head != "symbol" and all(_is_constant(part) for part in node.args)
-
-
-def _square_root_of_minus_one() -> int:
-    for base in range(2, 100):
-        root = pow(base, (PRIME - 1) // 4, PRIME)
-        if root * root % PRIME == PRIME - 1:
-            return root
-    raise AssertionError("the prime is not 1 modulo 4")
-
-
-_UNIT = _square_root_of_minus_one()
-_coordinates: dict[tuple[str, int], int] = {}
-
-
-def _coordinate(name: str, point: int) -> int:
-    """Return what a variable is at a point: always the same, drawn by its name."""
-    if name == "i":
-        return _UNIT
-    if name == "infinity":
-        raise NotRational(name)
-    if (name, point) not in _coordinates:
-        if len(_coordinates) > 10_000:
-            _coordinates.clear()
-        drawn = random.Random(f"coordinate/{point}/{name}").randrange(2, PRIME)
-        _coordinates[name, point] = drawn
-    return _coordinates[name, point]

@@ -57,18 +57,18 @@ def decided_by_sympy(left: Node, right: Node) -> bool | None:
 
 
 def encoded(node: Node) -> list[Any]:
-    """Return a tree as plain data: head, value, operands.
+    """Return a tree as plain data: head, value, operands; numbers in base 16, of any length.
 
     Example:
         >>> from bakeoff.rewards.math.expressions.parsing import parse
         >>> encoded(parse("x/2"))
-        ['/', None, ['symbol', 'x'], ['number', [2, 1]]]
+        ['/', None, ['symbol', 'x'], ['number', ['0x2', '0x1']]]
     """
     if node.head == "symbol":
         return ["symbol", node.value]
     if node.head == "number":
         value = Fraction(node.value or 0)
-        return ["number", [value.numerator, value.denominator]]
+        return ["number", [hex(value.numerator), hex(value.denominator)]]
     return [node.head, None, *(encoded(part) for part in node.args)]
 
 
@@ -91,7 +91,7 @@ def _built(data: list[Any]) -> Any:
 
     head = data[0]
     if head == "number":
-        return sympy.Rational(*map(int, data[1]))
+        return sympy.Rational(*(int(digits, 16) for digits in data[1]))
     if head == "symbol":
         constants = {"pi": sympy.pi, "e": sympy.E, "i": sympy.I, "infinity": sympy.oo}
         return constants.get(data[1]) or sympy.Symbol(str(data[1]), real=True)

@@ -13,7 +13,8 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from bakeoff.rewards.math.equality.budget import one_budget
-from bakeoff.rewards.math.equality.exact import NotRational, rational, residues
+from bakeoff.rewards.math.equality.exact import rational
+from bakeoff.rewards.math.equality.modular import residues
 from bakeoff.rewards.math.equality.numeric import (
     LOCK,
     Vanishing,
@@ -72,8 +73,10 @@ def same_value(left: Node, right: Node) -> Equality:
 
     Example:
         >>> from bakeoff.rewards.math.expressions.parsing import parse
-        >>> same_value(parse(r"\frac{1}{\sqrt{2}}"), parse(r"\frac{\sqrt{2}}{2}"))
+        >>> same_value(parse("1/sqrt(2)"), parse("sqrt(2)/2"))
         Equality(equal=True, tier='numeric')
+        >>> same_value(parse("(1+sqrt(2))/3"), parse("sqrt(2)/3 + 1/3"))
+        Equality(equal=True, tier='modular')
         >>> same_value(parse("|x|"), parse("x")).equal, same_value(parse("0.5"), parse("1/2"))
         (False, Equality(equal=True, tier='exact'))
     """
@@ -88,14 +91,38 @@ def _same_value(left: Node, right: Node) -> Equality:
             return Equality(left_value == right_value, "exact")
     except OverBudget:
         pass
-    try:
-        return Equality(residues(left) == residues(right), "modular")
-    except NotRational:
-        pass
+    one, other = residues(left), residues(right)
+    if one.is_rational and other.is_rational:
+        return Equality(one.values == other.values, "modular")
+    if one.values == other.values:
+        _check_defined(right)
+        return Equality(True, "modular")
     equal = _same_at_points(left, right)
     if equal is not None:
         return Equality(equal, "numeric")
     return Equality(decided_by_sympy(left, right), "symbolic")
+
+
+def _check_defined(node: Node) -> None:
+    """Check that an expression has a value somewhere.
+
+    Raises:
+        ExpressionError: it has none at any of the points.
+    """
+    failure: ExpressionError | None = None
+    for values in _points(sorted(variables(node))):
+        bits = LEAST_PRECISION
+        while bits <= MAX_PRECISION:
+            try:
+                value_at(node, values, bits)
+                return
+            except Vanishing as error:
+                failure, bits = error, 4 * bits
+            except ExpressionError as error:
+                failure = error
+                break
+    if failure is not None:
+        raise failure
 
 
 def _same_at_points(left: Node, right: Node) -> bool | None:

@@ -11,7 +11,7 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
-from bakeoff.rewards.math.expressions.tree import OverBudget, ParseError
+from bakeoff.rewards.math.expressions.tree import Node, OverBudget, ParseError, number
 
 MAX_EXPONENT = 4_000  # of ten, in e-notation
 
@@ -95,30 +95,30 @@ def in_base(digits: str, base: str) -> Fraction:
         raise ParseError(f"no number '{digits[:20]}' in base {name}") from None
 
 
-def quick(text: str) -> Literal | None:
-    r"""Return the number that a whole answer is, or ``None`` if it needs the parser.
+def quick(text: str) -> tuple[Node, int] | None:
+    r"""Return the number or fraction that a whole answer is, or ``None`` if it needs the parser.
+
+    Returns:
+        The tree, and the significant digits of a decimal (0 for an exact number).
 
     Example:
-        >>> quick("-1,080"), quick("12.5%").value, quick("x") is None, quick("1,08") is None
-        (Literal(value=Fraction(-1080, 1), digits=0), Fraction(1, 8), True, True)
+        >>> quick("-1,080")[0].value, quick("12.50%")[1], quick("x") is None, quick("1,08") is None
+        (Fraction(-1080, 1), 4, True, True)
     """
     match = _QUICK.fullmatch(text)
     if match is None:
         return None
-    if (number := match["number"]) is not None:
-        if "," in number:
-            if not _GROUPED.fullmatch(number):
+    if (written := match["number"]) is not None:
+        if "," in written:
+            if not _GROUPED.fullmatch(written):
                 return None
-            number = number.replace(",", "")
-        if "." not in number:
-            value, digits = Fraction(int(number)), 0
+            written = written.replace(",", "")
+        if "." not in written:
+            value, digits = Fraction(int(written)), 0
         else:
-            value, digits = Fraction(number), len(number.replace(".", "").lstrip("0"))
-        if match["percent"]:
-            value /= 100
-    else:
-        above, below = match["above"] or match["over"], match["below"] or match["under"]
-        value, digits = Fraction(int(above), int(below) or 1), 0
-        if value.denominator != int(below) or value.denominator == 1:
-            return None  # not in lowest terms: how it is written may matter
-    return Literal(-value if match["sign"] == "-" else value, digits)
+            value, digits = Fraction(written), len(written.replace(".", "").lstrip("0"))
+        value = value / 100 if match["percent"] else value
+        return number(-value if match["sign"] == "-" else value), digits
+    above, below = match["above"] or match["over"], match["below"] or match["under"]
+    node = Node("/", (number(int(above)), number(int(below))))
+    return (Node("-", (node,)) if match["sign"] == "-" else node), 0
