@@ -38,8 +38,17 @@ __all__ = [
 ENTRY_POINTS = "bakeoff.envs"
 
 ENVIRONMENTS: dict[str, str] = {
-    "bakeoff/Arithmetic-v0": "bakeoff.envs.arithmetic:Arithmetic",
-    "bakeoff/GSM8K-v0": "bakeoff.envs.gsm8k:GSM8K",
+    "bakeoff/Arithmetic-v0": "bakeoff.envs.math.arithmetic:Arithmetic",
+    "bakeoff/Countdown-v0": "bakeoff.envs.math.countdown:Countdown",
+    "bakeoff/Derivatives-v0": "bakeoff.envs.math.derivatives:Derivatives",
+    "bakeoff/Fractions-v0": "bakeoff.envs.math.fractions:Fractions",
+    "bakeoff/GSM8K-v0": "bakeoff.envs.math.gsm8k:GSM8K",
+    "bakeoff/LinearEquations-v0": "bakeoff.envs.math.linear_equations:LinearEquations",
+    "bakeoff/MATH-v0": "bakeoff.envs.math.competition:MATH",
+    "bakeoff/MATH500-v0": "bakeoff.envs.math.competition:MATH500",
+    "bakeoff/ModularArithmetic-v0": "bakeoff.envs.math.modular_arithmetic:ModularArithmetic",
+    "bakeoff/Polynomials-v0": "bakeoff.envs.math.polynomials:Polynomials",
+    "bakeoff/Sequences-v0": "bakeoff.envs.math.sequences:Sequences",
 }
 
 _ID = re.compile(r"[\w-]+/[\w.-]+-v[0-9]+", re.ASCII)

@@ -135,7 +135,9 @@ class TextEnv(gymnasium.Env[str, str]):
                 raise unknown("option of reset", key, ("index", "split"))
         split = checked_split(options.get("split", self.split))
         index = options.get("index")
-        index = int(self.np_random.integers(self.size(split)) if index is None else index)
+        if index is None:  # of a split without items, the first: `item` says why there is none
+            index = self.np_random.integers(max(1, self.size(split)))
+        index = int(index)
         self._asked, self._answered = self.item(index, split), False
         return self._asked.prompt, {"index": index, "split": split}
 
@@ -163,6 +165,8 @@ class TextEnv(gymnasium.Env[str, str]):
 
     def _checked_index(self, index: int, split: str) -> int:
         size = self.size(checked_split(split))
+        if size < 1:
+            raise UsageError(f"{self.id} has no {split} items")
         if not 0 <= index < size:
             raise UsageError(f"{self.id} has no {split} item {index}: they are 0 to {size - 1}")
         return index

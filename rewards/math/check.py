@@ -13,11 +13,11 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from bakeoff.rewards.math.answers.kinds import Answer
+from bakeoff.rewards.math.answers.kinds import Answer, Value, Words
 from bakeoff.rewards.math.answers.reading import is_plain, read, words
 from bakeoff.rewards.math.comparing import ROUNDED, Comparison, compared, has_value
 from bakeoff.rewards.math.equality.budget import one_budget
-from bakeoff.rewards.math.expressions.tree import ExpressionError
+from bakeoff.rewards.math.expressions.tree import ExpressionError, Node
 from bakeoff.rewards.math.extraction import MAX_ANSWER, extracted
 from bakeoff.rewards.math.forms import FORMS, has_form
 
@@ -148,6 +148,16 @@ def check_many(pairs: Iterable[tuple[str | Gold, str]]) -> list[Verdict]:
     return found
 
 
+def _is_said(answer: Answer) -> bool:
+    """Tell whether an answer is words, or capitals that are a word as well as a name."""
+    match answer:
+        case Words():
+            return True
+        case Value(Node("symbol", _, str(name)), 0, None, ""):
+            return len(name) > 1 and name.isalpha() and name.isupper()
+    return False
+
+
 @functools.lru_cache(maxsize=65_536)
 def _judged(gold: Gold, text: str) -> Comparison:
     """Compare an answer's text with the right answer; a group of replies repeats its answers.
@@ -164,6 +174,9 @@ def _judged(gold: Gold, text: str) -> Comparison:
             answer = read(text)
         if not has_form(answer, gold.form):
             return Comparison(False, "a calculation, or not in the form asked for", "form")
+        if _is_said(gold.answer):
+            same = words(gold.text) == words(text)
+            return Comparison(same, "equal" if same else "other words", "text")
         with one_budget():
             comparison = compared(gold.answer, answer)
     except ExpressionError as error:

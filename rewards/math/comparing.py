@@ -182,10 +182,17 @@ def _matrices(gold: Matrix, answer: Matrix) -> Comparison:
 def _collections(gold: Collection, answer: Collection) -> Comparison:
     kinds = {gold.kind, answer.kind}
     if "tuple" in kinds:
-        return _differ(gold, answer) if "set" in kinds else _ordered(gold.items, answer.items)
+        listed = gold if gold.kind == "list" else answer
+        return _ordered(gold.items, answer.items) if _is_point(listed) else _differ(gold, answer)
     if kinds == {"set"} and len(gold.items) != len(answer.items):
         return _unordered(_distinct(gold.items), _distinct(answer.items))
     return _unordered(gold.items, answer.items)
+
+
+def _is_point(answer: Collection) -> bool:
+    """Tell whether a list gives each of several variables a value, as x = 1, y = 2."""
+    names = [item.name for item in answer.items if isinstance(item, Value) and item.name]
+    return answer.kind == "list" and len(set(names)) == len(answer.items)
 
 
 def _distinct(items: Sequence[Answer]) -> tuple[Answer, ...]:

@@ -22,7 +22,7 @@ MAX_SPACE = 1_000  # and what may surround it
 _BOX = re.compile(r"\\(?:boxed|fbox)\s{0,8}(?=\{)")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)  # a backslash takes the next character with it
 _MARKER = re.compile(r"answer(?:\*\*)?\s{0,3}(?:\bis\b|:|=)|####|<answer>", re.IGNORECASE)
-_SENTENCE = re.compile(r"\.\s+(?=[A-Z])")
+_SENTENCE = re.compile(r"\.\$?\s+(?=[A-Z]|\$?\\)")
 
 _DISPLAYS = (("$$", "$$"), ("\\[", "\\]"), ("\\begin{", "\\end{"), ("$\\begin{", "\\end{"))
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from bakeoff.envs.arithmetic import LEVELS, Arithmetic
+from bakeoff.envs.math.arithmetic import LEVELS, Arithmetic
 from bakeoff.envs.text_env import split_of
 
 NUMBER = r"(\d+(?:/\d+)?)"

@@ -21,10 +21,10 @@ def test_an_item_is_a_question_with_the_rationale_as_gold(tmp_path: Path) -> Non
 
     assert item.prompt == (
         "A test farm has 1000 hens and buys 1. How many are there?\n"
-        'Reason briefly, then end with "#### <number>".'
+        r"Reason briefly, then put the number in \boxed{}."
     )
     # without <<...>>, and without the comma of 1,001
-    assert (item.answer, item.gold) == ("1001", "It is 1000 + 1 = 1001.\n#### 1001")
+    assert (item.answer, item.gold) == ("1001", "It is 1000 + 1 = 1001.\n\\boxed{1001}")
     assert (env.size("train"), env.size("eval")) == (SIZES["train"], SIZES["test"])
 
 
@@ -35,10 +35,12 @@ def test_an_item_is_a_question_with_the_rationale_as_gold(tmp_path: Path) -> Non
         ("#### $1001.00", 1.0),
         (r"So \boxed{1001}.", 1.0),
         ("1001", 1.0),
-        ("#### 1001 hens", 0.0),  # the instruction says a number
+        ("#### 1001 hens", 1.0),  # a unit may be left out, so it may stand there
+        ("#### 1002 hens", 0.0),
         ("#### 1000 + 1", 0.0),
         ("#### 1001 or 1002", 0.0),
-        ("#### <number>", 0.0),
+        (r"#### 1001, no: \boxed{1002}", 0.0),  # the box decides
+        (r"\boxed{}", 0.0),
     ],
 )
 def test_replies(tmp_path: Path, reply: str, value: float) -> None:
@@ -66,8 +68,12 @@ def test_the_folder_may_stand_in_an_environment_variable(
         ("[1, 2]\n", GOOD, "train.jsonl, line 1: not a JSON object"),
         (GOOD + '\n\n{"question": "Why?"}\n', GOOD, "train.jsonl, line 4: a row needs"),
         ('{"question": "Why?", "answer": "5"}', GOOD, "line 1: the answer does not end with"),
-        ('{"question": "Why?", "answer": "#### 1 or 2"}', GOOD, "line 1: cannot read the right"),
-        ('{"question": "Why?", "answer": "#### 1+2"}', GOOD, "line 1: the right answer '1.2' is a"),
+        ('{"question": "Why?", "answer": "#### 1 or 2"}', GOOD, "line 1: the answer does not end"),
+        (
+            '{"question": "Why?", "answer": "#### 1+2"}',
+            GOOD,
+            "line 1: the answer does not end with",
+        ),
         (GOOD + GOOD.replace("}", ', "x": 1e999}'), GOOD, "datasets cannot read it: JSON parse"),
         (GOOD, GOOD, "1 of its test questions are in train as well"),
     ],
@@ -103,6 +109,14 @@ def test_without_the_hub_the_error_says_how_to_go_on(tmp_path: Path) -> None:
     last = done.stderr.strip().splitlines()[-1]
     assert "UsageError: cannot read GSM8K from 'openai/gsm8k'" in last
     assert "give a folder with train.jsonl and test.jsonl as data, or in BAKEOFF_GSM8K" in last
+
+
+def test_the_format_is_paid_if_it_has_a_weight(tmp_path: Path) -> None:
+    env = make("bakeoff/GSM8K-v0:format_weight=0.1", data=str(write_gsm8k(tmp_path)))
+    item = env.item(0, "eval")
+
+    assert env.score(item, item.gold).value == pytest.approx(1.1)
+    assert env.score(item, "#### 1001").value == 1.0
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real GSM8K files are not beside the repository")

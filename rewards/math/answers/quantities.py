@@ -11,6 +11,7 @@ from bakeoff.rewards.math.expressions.parsing import expression
 from bakeoff.rewards.math.expressions.tree import CONSTANTS, Node, ParseError, number, variables
 
 _PERCENT = {"percent", "percentage", "pct", "per cent"}
+_CURRENCIES = {"USD", "EUR", "GBP", "JPY", "INR"}
 _DEGREE = Unit(number(1), (("degree", 1),))
 
 
@@ -39,6 +40,8 @@ def _without_sign(sequence: list[Token]) -> tuple[list[Token], bool]:
 def _unsigned(sequence: list[Token]) -> Value:
     if not sequence:
         raise ParseError("nothing stands where a value should")
+    if sequence[0].text in _CURRENCIES and len(sequence) > 1 and sequence[1].kind == "number":
+        sequence = [Token("money", sequence[0].text), *sequence[1:]]
     if sequence[0].kind == "money":
         currency = unit(sequence[:1])
         inner = _unsigned(sequence[1:])
@@ -83,6 +86,12 @@ def _with_unit(sequence: list[Token]) -> Value:
     first = _end_of_expression(sequence)
     for end in range(max(1, first - 2), len(sequence)):
         tail = sequence[end:]
+        if tail[0].text == "{" and tail[-1].text == "}":
+            tail = tail[1:-1]
+        if not tail or (
+            tail[0].kind not in ("text", "letters", "money") and tail[0].text != "degree"
+        ):
+            continue
         if len(tail) > 4 * MAX_WORDS or _is_glued(tail[0], sequence[end - 1]):
             continue
         if " ".join(token.text.lower() for token in tail) in _PERCENT:

@@ -32,6 +32,7 @@ from bakeoff.rewards.math.answers.structure import (
     rows_of,
     sides_of,
     split,
+    with_differences,
     without_dollars,
 )
 from bakeoff.rewards.math.expressions.lexing import Token, tokens
@@ -51,6 +52,8 @@ _COUNTED = """
     sixteen seventeen eighteen nineteen twenty
 """
 _NUMBER_WORDS = {word: value for value, word in enumerate(_COUNTED.split())}
+_LEADING = {"approx", "=", "therefore", "because", "to", "implies"}
+_ALIGNED = {"aligned", "align", "gathered", "gather", "split", "equation"}
 _NOTHING = {
     "nosolution",
     "nosolutions",
@@ -63,6 +66,7 @@ _EVERYTHING = {"allrealnumbers", "allreals", "anyrealnumber", "realnumbers", "al
 _CHOICE = re.compile(
     r"(?:(?:option|choice|answer)\s{0,3}:?\s{0,3})?\(?\s{0,3}([A-J])\s{0,3}[).:]?", re.IGNORECASE
 )
+_TIME = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?[ap]m")
 _CAPITALISED = re.compile("[A-Z][a-z]{1,20}|no|yes|true|false")
 _MARKUP = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|mathrm|mathbf|mbox|hbox|emph)\s?\{([^{}]*)\}")
 _SPACING = re.compile(r"\\[!,;: ]")
@@ -87,6 +91,9 @@ def read(text: str) -> Answer:
     if simple is not None:
         return Value(*simple)
     text = unwrapped(normalised(unwrapped(text)))
+    whole = _MARKUP.fullmatch(text)
+    if whole and re.search("[0-9]", whole[1]):  # \text{15 cm}
+        text = unwrapped(whole[1])
     if not text:
         raise ParseError("no answer")
     special = _special(text)
@@ -108,7 +115,7 @@ def words(text: str) -> Words:
         >>> words(r"The \\text{Northern  line}").text
         'northernline'
     """
-    plain = _SPACING.sub("", _MARKUP.sub(r" \1 ", text))
+    plain = _SPACING.sub("", _MARKUP.sub(r" \1 ", normalised(text))).replace("\\colon", ":")
     plain = _ARTICLES.sub(" ", plain)
     return Words("".join(re.findall(r"[^\s.,!?'\"$*`~]+", plain)).casefold())
 
@@ -134,11 +141,13 @@ def _special(text: str) -> Answer | None:
     match = _BASE.fullmatch(text) or _SPOKEN_BASE.fullmatch(bare)
     if match and not match[1].isalpha():
         return Value(number(in_base(match[1], match[2])))
-    if _CAPITALISED.fullmatch(bare) and bare != "Pi":
-        return Words(bare.casefold())
     found = words(text).text if len(text) < 60 else ""
     if found in _NUMBER_WORDS:
         return Value(number(_NUMBER_WORDS[found]))
+    if _CAPITALISED.fullmatch(bare) and bare != "Pi":
+        return Words(bare.casefold())
+    if _TIME.fullmatch(found):
+        return Words(found)
     if found in _NOTHING:
         return EMPTY
     return REALS if found in _EVERYTHING else None
@@ -146,8 +155,13 @@ def _special(text: str) -> Answer | None:
 
 def _structured(sequence: list[Token]) -> Answer:
     """Return the answer that tokens are, by the loosest sign that joins them."""
-    while sequence and sequence[0].text in ("approx", "=", "therefore", "because"):
+    while sequence and sequence[0].text in _LEADING:
         sequence = sequence[1:]
+    if any(token.text in ("reals", "rbrace") for token in sequence):
+        sequence = with_differences(sequence)
+    conclusions, signs = split(sequence, {"to"}) if sequence else ([], [])
+    if signs:  # 2x = 6 \implies x = 3
+        sequence = conclusions[-1]
     if not sequence:
         raise ParseError("no answer")
     parts, connectors = split(sequence, {"or", "vee", "and", "wedge", ",", ";"})
@@ -216,7 +230,7 @@ def _bracketed(sequence: list[Token]) -> Answer:
     if name in ("integers", "naturals", "rationals", "complexes"):
         return Words(name)
     begins = [k for k, token in enumerate(sequence) if token.kind == "begin"]
-    if begins and sequence[begins[0]].text in _MATRICES | {"cases"}:
+    if begins and sequence[begins[0]].text in _MATRICES | _ALIGNED | {"cases"}:
         return _matrix(sequence[begins[0] :], sequence[: begins[0]])
     parts, _ = split(sequence, {":"})
     if len(parts) > 1 and all(parts):
@@ -247,6 +261,8 @@ def _set(inner: list[Token]) -> Answer:
     if len(inner) > 2 and inner[0].kind == "letters" and inner[1].text in ("|", ":"):
         return _structured(inner[2:])
     if len(inner) > 4 and inner[1].text == "in" and inner[3].text in ("|", ":"):
+        if inner[2].text != "reals":
+            raise ParseError("a set of other numbers than the real ones")
         return _structured(inner[4:])
     parts, _ = split(inner, {",", ";"})
     if not all(parts):
@@ -267,6 +283,9 @@ def _matrix(sequence: list[Token], factor: list[Token]) -> Answer:
     """Return a matrix, each cell times the number that stands before it."""
     name = sequence[0].text
     rows = rows_of(sequence)
+    if name in _ALIGNED or (name == "cases" and {len(row) for row in rows} == {1}):
+        lines = [_structured([token for cell in row for token in cell]) for row in rows]
+        return lines[0] if len(lines) == 1 else Collection("list", _flat(lines))
     if len({len(row) for row in rows}) != 1:
         raise ParseError("a matrix whose rows differ in length")
     read_rows = tuple(tuple(_structured(cell) for cell in row) for row in rows)

@@ -6,6 +6,7 @@ relation, which is equal to no value: ``x + 1 = 4`` is not 3, and ``x^2 = 9`` is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from bakeoff.rewards.math.answers.kinds import (
@@ -21,7 +22,7 @@ from bakeoff.rewards.math.answers.kinds import (
     point,
 )
 from bakeoff.rewards.math.answers.quantities import is_name
-from bakeoff.rewards.math.answers.regions import complement, normal
+from bakeoff.rewards.math.answers.regions import complement, normal, order
 from bakeoff.rewards.math.answers.structure import split
 from bakeoff.rewards.math.equality.exact import rational
 from bakeoff.rewards.math.equality.values import same_value
@@ -40,6 +41,9 @@ from bakeoff.rewards.math.expressions.tree import (
 
 Reader = Callable[[list[Token]], Answer]
 _FUNCTION_NAMES = frozenset("fghpqFGHPQSTVACNE")
+_DERIVATIVE = re.compile(  # dy/dx, or d/dx of something
+    r"(?:frac\{d[a-z]?\}\{d[a-z]\}|d[a-z]?/d[a-z])(?:[a-z]|[\[(].{1,40}[\])])?"
+)
 _LESS = {"<": False, "le": True}
 _MORE = {">": "<", "ge": "le"}
 
@@ -58,8 +62,8 @@ def related(sides: list[list[Token]], signs: Sequence[str], read: Reader) -> Ans
         match signs[0]:
             case "in":
                 return named(read(sides[1]), _name(sides[0]))
-            case "to" | "equiv":
-                return _congruence(sides) if signs[0] == "equiv" else named(read(sides[1]), "")
+            case "equiv":
+                return _congruence(sides)
             case "ne":
                 return _unequal(expression(sides[0]), expression(sides[1]))
     if set(signs) <= _LESS.keys() or set(signs) <= _MORE.keys():
@@ -81,9 +85,20 @@ def named(answer: Answer, name: str) -> Answer:
 def _approximate(sides: list[list[Token]], signs: Sequence[str], read: Reader) -> Answer:
     r"""Return the exact side of ``\frac{1}{3} \approx 0.333``, and 3.14 for ``x \approx 3.14``."""
     first = list(signs).index("approx")
+    if not _is_near(sides[first], sides[first + 1]):
+        raise ParseError("an approximation that is none")
     if first == 0 and _name_or_none(sides[0]) is not None:
         return related(sides, ["=" if sign == "approx" else sign for sign in signs], read)
     return related(sides[: first + 1], signs[:first], read) if first else read(sides[0])
+
+
+def _is_near(exact: list[Token], rounded: list[Token]) -> bool:
+    """Tell whether two sides that are constants are within 5 % of each other."""
+    try:
+        first, second = (order(expression(side)) for side in (exact, rounded))
+    except ExpressionError:
+        return True  # a name, or a value with a unit
+    return abs(first - second) <= abs(first) / 20
 
 
 def _equation(sides: list[list[Token]], read: Reader) -> Answer:
@@ -151,6 +166,10 @@ def _name_or_none(side: list[Token]) -> str | None:
         token.kind == "text" or (token.kind == "letters" and len(token.text) > 2) for token in side
     ):
         return " ".join(token.text for token in side)
+    if [token.text for token in side[:2]] == ["m", "angle"]:
+        side = side[1:]
+    if any(token.text == ":" for token in side):  # x : y = 3 : 4
+        return "".join(token.text for token in side)
     if side[0].text == "(" and side[-1].text == ")":
         parts, connectors = split(side[1:-1], {","})
         names = [_name_or_none(part) if part else None for part in parts]
@@ -158,12 +177,16 @@ def _name_or_none(side: list[Token]) -> str | None:
             return f"({', '.join(map(str, names))})"
     if _is_application(side):
         return f"{side[0].text}()"
+    if _DERIVATIVE.fullmatch("".join(token.text for token in side)):
+        return "derivative()"
     try:
         node = expression(side)
     except ParseError:
         return None
-    if node.head == "abs" and is_name(node.args[0]):  # |AB|
+    if node.head == "abs" and is_name(node.args[0]) and str(node.args[0].value).isupper():  # |AB|
         return f"|{node.args[0].value}|"
+    if node.head == "^" and is_name(node.args[0]) and str(node.args[0].value).isupper():  # A^{-1}
+        return f"{node.args[0].value}()" if node.args[1] == Node("-", (number(1),)) else None
     return str(node.value) if is_name(node) else None
 
 

@@ -20,6 +20,16 @@ def without_dollars(sequence: list[Token]) -> list[Token]:
     ]
 
 
+def with_differences(sequence: list[Token]) -> list[Token]:
+    r"""Return the tokens with the minus sign between two sets, as in R - {3}, as ``\\setminus``."""
+    found = list(sequence)
+    for k in range(1, len(found) - 1):
+        before, after = found[k - 1].text, found[k + 1].text
+        if found[k].text == "-" and before in ("reals", "rbrace") and after == "lbrace":
+            found[k] = Token("command", "setminus")
+    return found
+
+
 def _depths(sequence: list[Token]) -> list[int]:
     """Return how many brackets each token stands in, its own not counted.
 

@@ -68,12 +68,13 @@ NAMES = {
 RATES = {"mph": ("mile", "hour"), "kph": ("km", "hour"), "kmh": ("km", "hour"), "fps": ("ft", "s")}
 POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _REFUSED = """
-    not no none nor never maybe perhaps probably possibly likely about roughly around either
-    both except to through than less more least most unless wrong incorrect correct is are was
-    be isn if then else but though guess between from until minus plus times over approx
-    approximately true false yes nan null undefined instead rather also with without and or i
-    think otherwise some any all inf infinity import eval exec print lambda mod modulo squared
-    cubed factorial half halves third thirds quarter quarters
+    about all also and any approx approximately are around be between both but correct cubed
+    eight either eleven else eval except exec factorial false five four from guess half halves i
+    if import incorrect inf infinity instead is isn lambda least less likely maybe minus mod
+    modulo more most nan never nine no none nor not null one or otherwise over perhaps plus
+    possibly print probably quarter quarters rather roughly seven six some squared ten than then
+    think third thirds though three through times to true twelve twenty two undefined unless
+    until was with without wrong yes zero
 """
 NOT_UNITS = frozenset(_REFUSED.split())  # they hedge, deny, or calculate
 MULTIPLES = {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9,

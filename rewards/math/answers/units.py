@@ -16,6 +16,8 @@ from bakeoff.rewards.math.expressions.lexing import Token
 from bakeoff.rewards.math.expressions.tree import number
 
 MAX_WORDS = 6
+_PART = re.compile(r"[A-Za-z°]+|[0-9]|[^A-Za-z0-9\s.]")
+_POWER = re.compile("[1-9]")
 _BASES = {base for _, base in NAMES.values()}
 
 
@@ -32,17 +34,17 @@ def unit(tokens: Sequence[Token]) -> Unit | None:
     if len(tokens) == 2 and tokens[0].text == "degree" and tokens[1].text in ("C", "F"):
         return Unit(number(1), ((NAMES[f"°{tokens[1].text}"][1], 1),))
     reading = _Reading()
+    parts = _parts(tokens)
     position = 0
-    while position < len(tokens):
-        token = tokens[position]
-        position += 1
-        if token.text in ("/", "per", "a") and (token.text != "a" or reading.count):
+    while position < len(parts):
+        part = parts[position]
+        position, power = _raised(parts, position + 1)
+        if part in ("/", "per") or (part == "a" and reading.count):
             reading.side = -1
-        elif token.text != "cdot":
-            for word in _words(token, alone=len(tokens) == 1 or token.kind == "text"):
-                position, power = _raised(tokens, position)
-                if word is None or not reading.add(word, power):
-                    return None
+        elif (
+            not part or (part == "in" and position < len(parts)) or not reading.add(part, power)
+        ):  # 5 in the box
+            return None
     return reading.result()
 
 
@@ -92,20 +94,20 @@ class _Reading:
         return Unit(number(self.factor), base) if self.count else None
 
 
-def _words(token: Token, *, alone: bool) -> list[str | None]:
-    """Return the words of a token; ``[None]`` for a sign that no unit has."""
-    if token.kind == "letters":
-        if token.text == "in" and not alone:
-            return [None]
-        return [token.text]
-    if token.kind == "text":
-        words = re.findall(r"[A-Za-z]+|[^A-Za-z\s.]", token.text)
-        return [word if word.isalpha() else ("per" if word == "/" else None) for word in words]
-    if token.kind == "money":
-        return [token.text]
-    if token.kind == "command" and token.text == "degree":
-        return ["°"]
-    return [None]
+def _parts(tokens: Sequence[Token]) -> list[str]:
+    """Return the words and signs of a unit; "" for what no unit has."""
+    parts: list[str] = []
+    for token in tokens:
+        if token.kind == "text":
+            parts += [part.strip("{}") for part in _PART.findall(token.text)]
+        elif token.kind == "command" and token.text in ("degree", "cdot"):
+            parts += ["°"] if token.text == "degree" else []
+        elif token.text in ("{", "}"):
+            continue
+        else:
+            known = token.kind in ("letters", "money") or token.text in ("/", "^", "-")
+            parts.append(token.text if known or _POWER.fullmatch(token.text) else "")
+    return parts
 
 
 def _known(word: str) -> tuple[Fraction, str] | None:
@@ -122,15 +124,12 @@ def _singular(word: str) -> str:
     return word
 
 
-def _raised(tokens: Sequence[Token], position: int) -> tuple[int, int]:
+def _raised(parts: Sequence[str], position: int) -> tuple[int, int]:
     """Return where to go on after an exponent, and the exponent, 1 if there is none."""
-    texts = [token.text for token in tokens[position : position + 5]]
-    match texts:
-        case ["^", "{", "-", digit, "}", *_] if digit.isdigit() and len(digit) == 1:
-            return position + 5, -int(digit)
-        case ["^", "{", digit, "}", *_] if digit.isdigit() and len(digit) == 1:
-            return position + 4, int(digit)
-        case ["^", digit, *_] if digit.isdigit() and len(digit) == 1:
+    match parts[position : position + 3]:
+        case ["^", "-", digit] if _POWER.fullmatch(digit):
+            return position + 3, -int(digit)
+        case ["^", digit, *_] if _POWER.fullmatch(digit):
             return position + 2, int(digit)
     return position, 1
 

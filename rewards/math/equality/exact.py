@@ -67,6 +67,8 @@ def _applied(head: str, values: list[Fraction]) -> Fraction | None:
             return first / 100
         case "abs":
             return abs(first)
+        case "conj":
+            return first
         case "floor":
             return Fraction(math.floor(first))
         case "ceil":
@@ -91,6 +93,8 @@ def _whole(head: str, values: list[int]) -> Fraction | None:
         if n > MAX_FACTORIAL:
             raise OverBudget("a factorial too large to work out")
         return Fraction(math.factorial(n) if head == "!" else math.prod(range(n, 0, -2)))
+    if head == "mod" and values[1] != 0:
+        return Fraction(values[0] % values[1])
     if head == "binom":
         n, k = values
         if n < 0 or max(n, k) > MAX_FACTORIAL:

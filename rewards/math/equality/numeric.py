@@ -250,6 +250,7 @@ def _functions() -> dict[str, Callable[..., Any]]:
         "%": lambda self, x: x / 100,
         "°": lambda self, x: x * _context.pi / 180,
         "abs": lambda self, x: abs(x),
+        "conj": lambda self, x: _context.conj(x),
         "!": lambda self, x: self.factorial(x),
         "floor": lambda self, x: self.rounded(_context.floor, x),
         "ceil": lambda self, x: self.rounded(_context.ceil, x),

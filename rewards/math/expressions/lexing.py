@@ -32,6 +32,7 @@ _FONTS = (
 )
 _SKIPPED = (
     r"(?:\s|~|\\[,;:!> ]|\\(?:left|right)\s?\.|\\phantom\s?(?:\{[^{}]*\}|.)|\\hspace\*?\{[^{}]*\}|"
+    r"\\(?:text)?color\s?\{[^{}]*\}|\\(?:tiny|small|normalsize|large|Large|huge)(?![A-Za-z])|"
     r"\\(?:quad|qquad|thinspace|displaystyle|textstyle|left|right|middle|[bB]igg?[lrm]?|limits|"
     r"nolimits|nonumber|rm|bf|it|mathstrut|strut)(?![A-Za-z]))+"
 )
@@ -39,6 +40,7 @@ _TOKEN = re.compile(
     rf"(?P<skip>{_SKIPPED})"
     rf"|(?P<number>{NUMBER})"
     rf"|\\(?:{_FONTS})\s?\{{(?P<text>[^{{}}]*)\}}"
+    rf"|(?P<styled>\\(?:{_FONTS}|underline)(?=\s?\{{))"
     r"|\\begin\s?\{(?P<begin>[A-Za-z]+)\*?\}(?:\s?\{[clr|@ ]*\})?"
     r"|\\end\s?\{(?P<end>[A-Za-z]+)\*?\}"
     r"|\\mathbb\s?\{?\s?(?P<numbers>[A-Z])\s?\}?"
@@ -49,7 +51,7 @@ _TOKEN = re.compile(
     r"|(?P<dots>\.\.\.)"
     r"|(?P<op>\*\*|[-+*/^_!|(){}\[\],;:'\"%$&?])"
     r"|(?P<letters>[A-Za-z]+)"
-    r"|(?P<money>[£€¥₹])"
+    r"|(?P<money>[£€¥₹¢])"
 )
 _LISTED = re.compile("[0-9]+,[0-9]")
 _COMPARISONS = {"<=": "le", "=<": "le", ">=": "ge", "!=": "ne", "==": "=", ":=": "=", "->": "to"}
@@ -95,13 +97,14 @@ def tokens(text: str) -> list[Token]:
             raise ParseError(f"cannot read {text[position]!a}")
         kind, content = str(match.lastgroup), match[match.lastgroup or 0]
         position = match.end()
-        if kind == "skip":
-            spaced = True
+        if kind in ("skip", "styled"):
+            spaced = spaced or kind == "skip"
             continue
         if kind == "number" and depth and _LISTED.match(content):
             content = content.partition(",")[0]  # (1,000) has two elements
             position = match.start() + len(content)
-        if kind == "text" and "," in content and len(content) < 200:  # \text{A, B}
+        listed = "," in content and not re.fullmatch(NUMBER, content.strip())
+        if kind == "text" and listed and len(content) < 200:  # \text{A, B}
             found.extend(_listed(content))
             continue
         token = _token(kind, content, spaced)
@@ -167,6 +170,8 @@ def _written(content: str, spaced: bool) -> Token:
     words = words.replace("$", " ").strip()
     if re.fullmatch(NUMBER, words):
         return Token("number", words, spaced)
+    if words in ("+", "-"):
+        return Token("op", words, spaced)
     if words in FUNCTIONS or words in ("sqrt", "pi", "log", "gcd", "lcm"):
         return Token("command", words, spaced)
     return Token("text", words.strip(), spaced)

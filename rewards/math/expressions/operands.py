@@ -6,6 +6,8 @@ given back is not its answer.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from bakeoff.rewards.math.expressions.lexing import END, Cursor, Token
 from bakeoff.rewards.math.expressions.literals import in_base, literal
 from bakeoff.rewards.math.expressions.tree import FUNCTIONS, Node, ParseError, number, symbol
@@ -75,6 +77,9 @@ class Operands(Cursor):
         if name in _CLOSING:
             node = self.sum()
             self.expect(_CLOSING[name])
+            if self.at("_") and isinstance(node.value, Fraction):  # (1010)_2
+                self.take()
+                return number(in_base(str(node.value), self.label()))
             return Node(name[1:], (node,)) if len(name) > 1 else node
         if name == "|":
             self.bars += 1
@@ -86,6 +91,12 @@ class Operands(Cursor):
             return Node("/", (self.argument(), self.argument()))
         if name == "binom":
             return Node("binom", (self.argument(), self.argument()))
+        if name in ("overline", "bar") and self.tokens[self.position + 2].text in (
+            "+",
+            "-",
+            "number",
+        ):
+            return Node("conj", (self.argument(),))
         if name in _MARKED:
             return self.subscripted(f"{name} {self.label()}")
         if name in ("sum", "prod"):

@@ -74,6 +74,10 @@ class Parser(Operands):
             if self.at("*", "cdot"):
                 self.take()
                 factors.append(self.signed())
+            elif self.at("bmod"):
+                self.take()
+                product = factors[0] if len(factors) == 1 else Node("*", tuple(factors))
+                factors = [Node("mod", (product, self.signed()))]
             elif self.at("/", "div"):
                 self.take()
                 above = factors[0] if len(factors) == 1 else Node("*", tuple(factors))
@@ -86,11 +90,11 @@ class Parser(Operands):
     def begins_factor(self) -> bool:
         """Tell whether a factor begins here without an operator before it."""
         token = self.next
-        if token.kind == "letters":
+        if token.kind == "letters" or (token.kind == "text" and len(token.text) == 1):
             return True
         if token.kind == "number":  # (2)3, \frac{1}{2}3 and 3!7!, but not 3 4 or x2
             before = self.tokens[self.position - 1].text
-            return before == "!" or (before in (")", "}") and not token.spaced)
+            return before in ("!", "i") or (before in (")", "}") and not token.spaced)
         if token.text == "|":
             return self.bars == 0
         if token.text == "[":

@@ -86,6 +86,15 @@ _OVERLINED = re.compile("(?:[0-9][\u0305\u0304])+")
 _ROOT = re.compile(r"√\s{0,3}([0-9]+(?:\.[0-9]+)?|[A-Za-z]|\\pi\b)")
 
 _DEGREE = re.compile(r"\^\s{0,3}(?:\{\s{0,3})?\\circ\b(?:\s{0,3}\})?")
+_BRACED = re.compile(r"(?<![A-Za-z])\{([-+.:=<>])\}")  # braces that keep TeX from spacing a sign
+_STYLE = r"\\(?:text|mathrm|textsuperscript)\{"
+_ORDINAL = re.compile(
+    rf"(?<=[0-9])(?:\^\{{{_STYLE}(?:st|nd|rd|th)\}}\}}|\^?{_STYLE}(?:st|nd|rd|th)\}}"
+    r"|\^\{(?:st|nd|rd|th)\}|(?:st|nd|rd|th)(?![A-Za-z]))"
+)
+_RATE = re.compile(  # \frac{\text{miles}}{\text{hour}}
+    rf"\\frac\s?\{{{_STYLE}([A-Za-z ]+)\}}\}}\s?\{{{_STYLE}([A-Za-z ]+)\}}(\^\d)?\}}"
+)
 _LETTER_TIMES = re.compile(r"(?<=[0-9 ])x(?= ?10 ?\^)")
 _FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 
@@ -107,6 +116,10 @@ def normalised(text: str) -> str:
         text = _LETTER_TIMES.sub(r"\\cdot ", text)
     if "\\" in text:
         text = _FRACTION.sub(r"\\frac", _DEGREE.sub(r"\\degree ", text))
+        text = _RATE.sub(r"\\text{\1} / \\text{\2}\3", text)
+    if "{" in text:
+        text = _BRACED.sub(r"\1", text)
+    text = _ORDINAL.sub("", text)
     return text.strip()
 
 
@@ -128,6 +141,8 @@ def unwrapped(text: str) -> str:
                 if "$" in text[size:-size] and opening == "$" and text[1] != "$":
                     continue  # $5$ and $6$
                 text = text[size:-size].strip()
+        if text.endswith("\\") and not text.endswith("\\\\"):
+            text = text[:-1].rstrip()
         if text.endswith((".", ",", ";", ":", "`")) and not text.endswith(("...", "\\,", "\\;")):
             text = text[:-1].rstrip()
         text = text.lstrip("`")

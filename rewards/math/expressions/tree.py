@@ -5,8 +5,9 @@ A tree is a ``Node(head, args, value)``. The heads:
     number    value: a Fraction              symbol    value: the name (pi, e, i, infinity, x, x_1)
     +  *      two or more args               -         one arg, the negation
     /  ^      two args                       root      radicand and order
-    %  °  !  !!  abs  floor  ceil            one arg
-    binom  gcd  lcm  max  min  log           two args; log has the argument and the base
+    %  °  !  !!  abs  floor  ceil  conj      one arg
+    binom  mod  log                          two args; log has the argument and the base
+    gcd  lcm  max  min                       one or more args
     sum  prod                                body, index (a symbol), from, to
     pm  mp                                   one arg, the plus-minus and minus-plus of it
     sin  cos  ...                            one arg, the names in FUNCTIONS
