@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bakeoff.rewards.math.answers.kinds import Answer, Value, Words
-from bakeoff.rewards.math.answers.reading import is_plain, read, words
+from bakeoff.rewards.math.answers.reading import NUMBER_SETS, is_plain, read, words
 from bakeoff.rewards.math.comparing import ROUNDED, Comparison, compared, has_value
 from bakeoff.rewards.math.equality.budget import one_budget
 from bakeoff.rewards.math.expressions.tree import ExpressionError, Node
@@ -90,7 +90,7 @@ def compile_gold(text: str, *, form: str = "value", bare: bool = True) -> Gold:
         if len(text) > MAX_ANSWER:
             raise ExpressionError(f"longer than {MAX_ANSWER} characters")
         answer = read(text)
-        if answer == words(text) and not is_plain(text):
+        if isinstance(answer, Words) and not (answer in NUMBER_SETS or is_plain(text)):
             raise ExpressionError("neither mathematics that is known here nor words")
         has_value(answer)
     except ExpressionError as error:

@@ -88,11 +88,7 @@ def _with_unit(sequence: list[Token]) -> Value:
         tail = sequence[end:]
         if tail[0].text == "{" and tail[-1].text == "}":
             tail = tail[1:-1]
-        if not tail or (
-            tail[0].kind not in ("text", "letters", "money") and tail[0].text != "degree"
-        ):
-            continue
-        if len(tail) > 4 * MAX_WORDS or _is_glued(tail[0], sequence[end - 1]):
+        if not 0 < len(tail) <= 4 * MAX_WORDS or not _begins_unit(tail[0], sequence[end - 1]):
             continue
         if " ".join(token.text.lower() for token in tail) in _PERCENT:
             plain = _plain(sequence[:end])
@@ -110,12 +106,12 @@ def _with_unit(sequence: list[Token]) -> Value:
     raise ParseError(f"cannot read '{sequence[min(first, len(sequence) - 1)].text[:20]}'")
 
 
-def _is_glued(token: Token, before: Token) -> bool:
-    """Tell whether letters belong to the expression before them, as in 5xyz or a m."""
+def _begins_unit(token: Token, before: Token) -> bool:
+    """Tell whether a unit may begin here; letters may belong to the expression, as in 5xyz."""
     if token.kind != "letters":
-        return False
+        return token.kind in ("text", "money") or token.text == "degree"
     lone = len(token.text) == 1 and before.kind != "number"
-    return lone or (not token.spaced and token.text not in NAMES)
+    return not lone and (token.spaced or token.text in NAMES)
 
 
 def _multiple(tail: list[Token]) -> int | None:

@@ -52,6 +52,7 @@ _COUNTED = """
     sixteen seventeen eighteen nineteen twenty
 """
 _NUMBER_WORDS = {word: value for value, word in enumerate(_COUNTED.split())}
+NUMBER_SETS = {Words(name) for name in ("integers", "naturals", "rationals", "complexes")}
 _LEADING = {"approx", "=", "therefore", "because", "to", "implies"}
 _ALIGNED = {"aligned", "align", "gathered", "gather", "split", "equation"}
 _NOTHING = {
@@ -227,7 +228,7 @@ def _bracketed(sequence: list[Token]) -> Answer:
     name = sequence[0].text if len(sequence) == 1 and sequence[0].kind == "command" else ""
     if name in ("emptyset", "reals"):
         return EMPTY if name == "emptyset" else REALS
-    if name in ("integers", "naturals", "rationals", "complexes"):
+    if Words(name) in NUMBER_SETS:
         return Words(name)
     begins = [k for k, token in enumerate(sequence) if token.kind == "begin"]
     if begins and sequence[begins[0]].text in _MATRICES | _ALIGNED | {"cases"}:

@@ -41,10 +41,10 @@ def unit(tokens: Sequence[Token]) -> Unit | None:
         position, power = _raised(parts, position + 1)
         if part in ("/", "per") or (part == "a" and reading.count):
             reading.side = -1
-        elif (
-            not part or (part == "in" and position < len(parts)) or not reading.add(part, power)
-        ):  # 5 in the box
+        elif not part or not reading.add(part, power):
             return None
+        elif part == "in" and position < len(parts):
+            return None  # 5 in the box
     return reading.result()
 
 
