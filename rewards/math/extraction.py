@@ -24,7 +24,13 @@ _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)  # a backslash takes the next charac
 _MARKER = re.compile(r"answer(?:\*\*)?\s{0,3}(?:\bis\b|:|=)|####|<answer>", re.IGNORECASE)
 _SENTENCE = re.compile(r"\.\$?\s+(?=[A-Z]|\$?\\)")
 
-_DISPLAYS = (("$$", "$$"), ("\\[", "\\]"), ("\\begin{", "\\end{"), ("$\\begin{", "\\end{"))
+_DISPLAYS = (
+    ("$$", "$$"),
+    ("\\[", "\\]"),
+    ("\\begin{", "\\end{"),
+    ("$\\begin{", "\\end{"),
+    ("$\n", "$"),
+)
 
 
 class Extracted(NamedTuple):

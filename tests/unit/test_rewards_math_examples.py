@@ -1,4 +1,4 @@
-r"""The checker against adjudicated examples, and every right answer of the data sets against itself.
+r"""The checker against adjudicated examples, and the right answers of the data sets.
 
 `tests/cases/math_answers.jsonl` holds this project's own examples: a right answer, a reply, whether
 they are equal, and why. Other examples and the data sets are used where they lie beside the
@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,13 @@ from bakeoff.rewards.math.answers import read
 from bakeoff.rewards.math.comparing import compared
 
 ROOT = Path(__file__).resolve().parents[2]
-OWN = [json.loads(line) for line in (ROOT / "tests/cases/math_answers.jsonl").open()]
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+
+
+OWN = rows(ROOT / "tests/cases/math_answers.jsonl")
 OTHER = ROOT.parent / "shared/corpora/math_equivalence.jsonl"
 DATA = ROOT.parent / "shared/data"
 beside = pytest.mark.skipif(not DATA.is_dir(), reason="the data sets are not beside the repository")
@@ -42,10 +49,10 @@ def test_the_own_examples_are_of_both_kinds() -> None:
 @pytest.mark.skipif(not OTHER.is_file(), reason="the examples are not beside the repository")
 def test_other_examples_have_their_verdicts_in_time_and_run_nothing(tmp_path: Path) -> None:
     canary = str(tmp_path / "canary")
-    for line in OTHER.open():
+    for row in rows(OTHER):
         case = {
             key: value.replace("@CANARY@", canary) if isinstance(value, str) else value
-            for key, value in json.loads(line).items()
+            for key, value in row.items()
         }
         start = time.perf_counter()
         verdict = check(case["gold"], case["prediction"])
@@ -60,8 +67,8 @@ def golds(name: str) -> Iterator[tuple[str, str | None]]:
     """Yield the places and the right answers of a data set."""
     if name == "gsm8k":
         for file in ("train", "test"):
-            for number, line in enumerate((DATA / f"gsm8k/{file}.jsonl").open(), 1):
-                yield f"{file} {number}", json.loads(line)["answer"].rpartition("####")[2].strip()
+            for number, row in enumerate(rows(DATA / f"gsm8k/{file}.jsonl"), 1):
+                yield f"{file} {number}", row["answer"].rpartition("####")[2].strip()
         return
     file_name = {"math_train": "train_math.json", "math500": "math500_test.json"}[name]
     for number, row in enumerate(json.loads((DATA / name / file_name).read_text()), 1):
