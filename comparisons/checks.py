@@ -53,9 +53,9 @@ def builds(environment: str) -> None:
     try:
         built = envs.make(environment)
         for split in envs.SPLITS:
+            built.item(0, split)  # says why, if there is none
             if built.size(split) < 1:
                 raise UsageError(f"environment '{environment}' has no {split} items")
-            built.item(0, split)
         built.close()
     except UsageError:
         raise

@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from bakeoff.rewards.math.answers.kinds import Answer, Value, Words
-from bakeoff.rewards.math.answers.reading import NUMBER_SETS, is_plain, read, words
+from bakeoff.rewards.math.answers.kinds import Answer, Choice, Value, Words
+from bakeoff.rewards.math.answers.reading import NUMBER_SETS, chosen, is_plain, read, words
 from bakeoff.rewards.math.comparing import ROUNDED, Comparison, compared, has_value
 from bakeoff.rewards.math.equality.budget import one_budget
 from bakeoff.rewards.math.expressions.tree import ExpressionError, Node
@@ -57,6 +57,9 @@ class Verdict:
     seconds: float = field(default=0.0, compare=False)
 
 
+MAX_REMEMBERED = 200  # characters
+
+
 class _Unclear(Exception):
     """A comparison that could not be made; it is not remembered."""
 
@@ -89,12 +92,15 @@ def compile_gold(text: str, *, form: str = "value", bare: bool = True) -> Gold:
     try:
         if len(text) > MAX_ANSWER:
             raise ExpressionError(f"longer than {MAX_ANSWER} characters")
-        answer = read(text)
+        with one_budget():
+            answer = read(text)
+            has_value(answer)
         if isinstance(answer, Words) and not (answer in NUMBER_SETS or is_plain(text)):
             raise ExpressionError("neither mathematics that is known here nor words")
-        has_value(answer)
     except ExpressionError as error:
         raise ValueError(f"cannot read the right answer {text[:80]!r}: {error}") from None
+    except RecursionError:
+        raise ValueError(f"cannot read the right answer {text[:80]!r}: too deep") from None
     if not has_form(answer, form):
         raise ValueError(f"the right answer {text[:80]!r} does not have the form '{form}'")
     return Gold(text, form, bare, answer)
@@ -120,7 +126,8 @@ def check(gold: str | Gold, reply: str) -> Verdict:
     if found is None or (found.place == "bare" and not gold.bare):
         return Verdict(False, "no final answer", "extraction", time.perf_counter() - start)
     try:
-        comparison = _judged(gold, found.text)
+        judge = _remembered if len(found.text) <= MAX_REMEMBERED else _judged
+        comparison = judge(gold, found.text)
     except _Unclear as unclear:
         comparison = Comparison(None, *unclear.args)
     return Verdict(*comparison, time.perf_counter() - start)
@@ -148,6 +155,18 @@ def check_many(pairs: Iterable[tuple[str | Gold, str]]) -> list[Verdict]:
     return found
 
 
+def _compared(gold: Gold, text: str) -> Comparison:
+    if isinstance(gold.answer, Choice) and (letter := chosen(text)) is not None:
+        return compared(gold.answer, Choice(letter))
+    answer = read(text)
+    if not has_form(answer, gold.form):
+        return Comparison(False, "a calculation, or not in the form asked for", "form")
+    if _is_said(gold.answer):
+        same = words(gold.text) == words(text)
+        return Comparison(same, "equal" if same else "other words", "text")
+    return compared(gold.answer, answer)
+
+
 def _is_said(answer: Answer) -> bool:
     """Tell whether an answer is words, or capitals that are a word as well as a name."""
     match answer:
@@ -159,8 +178,13 @@ def _is_said(answer: Answer) -> bool:
 
 
 @functools.lru_cache(maxsize=65_536)
+def _remembered(gold: Gold, text: str) -> Comparison:
+    """Compare as ``_judged`` does, once: a group of replies repeats its answers."""
+    return _judged(gold, text)
+
+
 def _judged(gold: Gold, text: str) -> Comparison:
-    """Compare an answer's text with the right answer; a group of replies repeats its answers.
+    """Compare an answer's text with the right answer.
 
     Raises:
         _Unclear: it cannot be told.
@@ -171,16 +195,11 @@ def _judged(gold: Gold, text: str) -> Comparison:
         return Comparison(True, "equal", "text")
     try:
         with one_budget():
-            answer = read(text)
-        if not has_form(answer, gold.form):
-            return Comparison(False, "a calculation, or not in the form asked for", "form")
-        if _is_said(gold.answer):
-            same = words(gold.text) == words(text)
-            return Comparison(same, "equal" if same else "other words", "text")
-        with one_budget():
-            comparison = compared(gold.answer, answer)
+            comparison = _compared(gold, text)
     except ExpressionError as error:
         return Comparison(False, str(error), "parse")
+    except (RecursionError, MemoryError):
+        return Comparison(False, "too deep or too large", "parse")
     except Exception as error:  # a reply must not end the run, nor count as wrong
         raise _Unclear(f"not compared: {type(error).__name__}", "parse") from error
     if comparison.reason == ROUNDED and gold.form != "value":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from bakeoff.rewards.math.answers.kinds import (
@@ -17,9 +18,11 @@ from bakeoff.rewards.math.answers.kinds import (
     Words,
 )
 from bakeoff.rewards.math.answers.regions import as_region
-from bakeoff.rewards.math.answers.units import compatible
+from bakeoff.rewards.math.answers.units import compatible, is_countable
 from bakeoff.rewards.math.answers.zeros import same_zeros
-from bakeoff.rewards.math.equality.rounding import rounds_to
+from bakeoff.rewards.math.equality.exact import rational
+from bakeoff.rewards.math.equality.modular import TallTower
+from bakeoff.rewards.math.equality.rounding import decimal_digits, rounds_to
 from bakeoff.rewards.math.equality.values import Equality, same_value
 from bakeoff.rewards.math.expressions.tree import (
     ExpressionError,
@@ -116,6 +119,8 @@ def _values(gold: Value, answer: Value) -> Comparison:
     if gold.name and answer.name and not _same_name(gold.name, answer.name):
         return _curves(gold, answer) or Comparison(False, "another variable", "type")
     one, other = gold.node, answer.node
+    if gold.unit is None and answer.unit is not None and not is_countable(answer.unit):
+        return Comparison(False, "words that are no unit", "type")
     if gold.unit is not None and answer.unit is not None:
         if not compatible(gold.unit, answer.unit):
             return Comparison(False, "another unit", "type")
@@ -142,9 +147,10 @@ def _same(gold: Node, answer: Node) -> Equality:
     """Compare two expressions; the constant of integration may have another name."""
     extra = variables(answer) - variables(gold)
     missing = variables(gold) - variables(answer)
-    if missing == {"C"} and len(extra) == 1 and gold.head == answer.head == "+":
+    others = any(name.isupper() for name in variables(gold) - {"C"})
+    if missing == {"C"} and len(extra) == 1 and not others and gold.head == answer.head == "+":
         name = next(iter(extra))
-        if len(name) == 1 and symbol(name) in answer.args and symbol("C") in gold.args:
+        if name[0] in "CKck" and symbol(name) in answer.args and symbol("C") in gold.args:
             answer = substituted(answer, {name: symbol("C")})
     return same_value(gold, answer)
 
@@ -183,7 +189,9 @@ def _collections(gold: Collection, answer: Collection) -> Comparison:
     kinds = {gold.kind, answer.kind}
     if "tuple" in kinds:
         listed = gold if gold.kind == "list" else answer
-        return _ordered(gold.items, answer.items) if _is_point(listed) else _differ(gold, answer)
+        if not _is_point(listed):
+            return _differ(gold, answer)
+        return _ordered(*(_coordinates(found) for found in (gold, answer)))
     if kinds == {"set"} and len(gold.items) != len(answer.items):
         return _unordered(_distinct(gold.items), _distinct(answer.items))
     return _unordered(gold.items, answer.items)
@@ -195,9 +203,20 @@ def _is_point(answer: Collection) -> bool:
     return answer.kind == "list" and len(set(names)) == len(answer.items)
 
 
+def _coordinates(answer: Collection) -> tuple[Answer, ...]:
+    """Return the items; those that have names in the order of their names."""
+    if not all(isinstance(item, Value) and item.name for item in answer.items):
+        return answer.items
+    return tuple(
+        sorted(answer.items, key=lambda item: item.name if isinstance(item, Value) else "")
+    )
+
+
 def _distinct(items: Sequence[Answer]) -> tuple[Answer, ...]:
+    if len(items) > MAX_ITEMS:
+        raise OverBudget("too many answers")
     found: list[Answer] = []
-    for item in items[:MAX_ITEMS]:
+    for item in items:
         if not any(_compared(item, other).equal for other in found):
             found.append(item)
     return tuple(found)
@@ -238,13 +257,21 @@ def _regions(gold: Region, answer: Region) -> Comparison:
         return Comparison(False, "another variable", "type")
     if len(gold.intervals) != len(answer.intervals):
         return Comparison(False, "another set", "type")
+    last = "text"
     for one, other in zip(gold.intervals, answer.intervals, strict=True):
         if one[2:] != other[2:]:
             return Comparison(False, "other end points", "type")
-        found = _ordered((Value(one.low), Value(one.high)), (Value(other.low), Value(other.high)))
+        found = _ordered(*(tuple(map(_end, interval[:2])) for interval in (one, other)))
         if not found.equal:
             return found
-    return _said(True, "exact")
+        last = found.tier
+    return _said(True, last)
+
+
+def _end(node: Node) -> Value:
+    """Return an end point as a value; a decimal with its digits, for it may be rounded."""
+    value = rational(node) if not variables(node) and not is_infinite_sign(node) else None
+    return Value(node, 0 if value is None else decimal_digits(value))
 
 
 def _curves(gold: Answer, answer: Answer) -> Comparison | None:
@@ -278,7 +305,8 @@ def has_value(answer: Answer) -> None:
     match answer:
         case Value(node):
             if not is_infinite_sign(node):
-                same_value(node, node)
+                with suppress(TallTower):  # it equals itself as written
+                    same_value(node, node)
         case Collection(items=items):
             for item in items:
                 has_value(item)

@@ -20,9 +20,11 @@ MAX_ANSWER = 5_000  # characters an answer may have
 MAX_SPACE = 1_000  # and what may surround it
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s{0,8}(?=\{)")
+_SINGLE = re.compile(r"\\boxed\s{1,8}([0-9A-Za-z]+)\s{0,8}[.$]{0,3}\s{0,8}\Z")
+_SO = re.compile(r"(?:therefore|thus|hence|so)[,:]?\s+", re.IGNORECASE)
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)  # a backslash takes the next character with it
 _MARKER = re.compile(r"answer(?:\*\*)?\s{0,3}(?:\bis\b|:|=)|####|<answer>", re.IGNORECASE)
-_SENTENCE = re.compile(r"\.\$?\s+(?=[A-Z]|\$?\\)")
+_SENTENCE = re.compile(r"\.\$?\s+(?=[A-Z]|\$?\\)|,?\s+(?:because|since)\s")
 
 _DISPLAYS = (
     ("$$", "$$"),
@@ -59,6 +61,7 @@ def extracted(reply: str) -> Extracted | None:
         found, place = _marked(tail), "marker"
     if found is None:
         found, place = _ending(tail.strip()), "bare"
+        found = found[match.end() :] if (match := _SO.match(found)) else found
     if len(found) > MAX_ANSWER + MAX_SPACE:
         return None
     found = unwrapped(found)
@@ -80,7 +83,8 @@ def _boxed(text: str) -> str | None:
     r"""Return what the last complete box holds; of boxes in boxes the innermost."""
     starts = [match.end() for match in _BOX.finditer(text)]
     if not starts:
-        return None
+        single = _SINGLE.search(text)  # \boxed 5
+        return single[1] if single else None
     end = _closing_brace(text, starts[-1])
     if end is not None:
         return text[starts[-1] + 1 : end]

@@ -6,9 +6,10 @@ environment needs follows from its questions: none may be answered by copying th
 
 from __future__ import annotations
 
-from bakeoff.rewards.math.answers.kinds import Value, Words
+from bakeoff.rewards.math.answers.kinds import Answer, Value, Words
 from bakeoff.rewards.math.answers.reading import read
 from bakeoff.rewards.math.check import check, compile_gold
+from bakeoff.rewards.math.equality.budget import one_budget
 from bakeoff.rewards.math.expressions.tree import ExpressionError
 from bakeoff.rewards.math.extraction import extracted
 from bakeoff.rewards.math.forms import has_form
@@ -75,11 +76,8 @@ def boxed(reply: str, item: Item) -> float:
     found = extracted(reply)
     if found is None or found.place != "box":
         return 0.0
-    try:
-        words = isinstance(read(found.text), Words)
-        return float(not words or isinstance(compile_gold(item.answer).answer, Words))
-    except ExpressionError:
-        return 0.0
+    words = isinstance(_read(found.text), Words)
+    return float(not words or isinstance(compile_gold(item.answer).answer, Words))
 
 
 def wellformed(reply: str, item: Item) -> float:
@@ -90,11 +88,17 @@ def wellformed(reply: str, item: Item) -> float:
         1.0
     """
     found = extracted(reply)
+    answer = _read(found.text) if found else Words("")
+    return float(isinstance(answer, Value) and has_form(answer, "result"))
+
+
+def _read(text: str) -> Answer:
+    """Return what an answer is; what cannot be read is words."""
     try:
-        answer = read(found.text) if found else Words("")
-        return float(isinstance(answer, Value) and has_form(answer, "result"))
-    except ExpressionError:
-        return 0.0
+        with one_budget():
+            return read(text)
+    except (ExpressionError, RecursionError, MemoryError):
+        return Words("")
 
 
 def _scored(reply: str, item: Item, form: str) -> float:

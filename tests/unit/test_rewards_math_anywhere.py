@@ -117,7 +117,7 @@ def test_without_workers_sympy_cannot_tell_and_nothing_else_changes() -> None:
         assert decided() is None
         assert verdicts() == EXPECTED
     finally:
-        symbolic.pool.cache_clear()
+        symbolic._pool.cache_clear()
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])

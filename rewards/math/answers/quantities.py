@@ -123,16 +123,25 @@ def _plain(sequence: list[Token]) -> Value:
     node = expression(sequence)
     digits = _digits(sequence, node)
     degrees = _in_degrees(node)
-    return Value(node, digits) if degrees == node else Value(degrees, digits, _DEGREE)
+    return Value(node, digits) if degrees is None else Value(degrees, digits, _DEGREE)
 
 
-def _in_degrees(node: Node) -> Node:
-    """Return an expression without the degree signs that are not inside of a function."""
+def _in_degrees(node: Node) -> Node | None:
+    """Return an expression without its degree signs if all of it is in degrees, else ``None``."""
     if node.head == "°":
         return node.args[0]
-    if node.head in ("+", "-", "*", "/"):
-        return node._replace(args=tuple(map(_in_degrees, node.args)))
-    return node
+    if node.head not in ("+", "-", "*", "/"):
+        return None
+    parts = [_in_degrees(part) for part in node.args]
+    found = [part for part in parts if part is not None]
+    if node.head in ("+", "-") and len(found) < len(parts):
+        return None
+    if node.head in ("*", "/") and (
+        len(found) != 1 or (parts[-1] is found[0] and node.head == "/")
+    ):
+        return None
+    kept = (part if part is not None else old for part, old in zip(parts, node.args, strict=True))
+    return node._replace(args=tuple(kept))
 
 
 def _digits(sequence: list[Token], node: Node) -> int:
@@ -140,6 +149,8 @@ def _digits(sequence: list[Token], node: Node) -> int:
     while node.head in ("-", "%", "°"):
         node = node.args[0]
     numbers = [token for token in sequence if token.kind == "number"]
+    if node.head == "*" and len(numbers) in (2, 3) and numbers[1].text == "10":  # 1.5 * 10^3
+        node, numbers = node.args[0], numbers[:1]
     return literal(numbers[0].text).digits if node.head == "number" and len(numbers) == 1 else 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from contextlib import suppress
 
 from bakeoff.rewards.math.answers.kinds import (
     EMPTY,
@@ -53,7 +54,9 @@ _COUNTED = """
 """
 _NUMBER_WORDS = {word: value for value, word in enumerate(_COUNTED.split())}
 NUMBER_SETS = {Words(name) for name in ("integers", "naturals", "rationals", "complexes")}
+_STOPS = re.compile(r"[.,](?![0-9])|(?<![0-9])[.,]")  # but not those in a number
 _LEADING = {"approx", "=", "therefore", "because", "to", "implies"}
+_RELATING = {"=", "<", ">", "le", "ge", "ne"}
 _ALIGNED = {"aligned", "align", "gathered", "gather", "split", "equation"}
 _NOTHING = {
     "nosolution",
@@ -65,8 +68,10 @@ _NOTHING = {
 }
 _EVERYTHING = {"allrealnumbers", "allreals", "anyrealnumber", "realnumbers", "allrealx"}
 _CHOICE = re.compile(
-    r"(?:(?:option|choice|answer)\s{0,3}:?\s{0,3})?\(?\s{0,3}([A-J])\s{0,3}[).:]?", re.IGNORECASE
+    r"(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s{0,3}:?\s{0,3})?\(?\s{0,3}([A-J])\s{0,3}[).:]?"
 )
+_CHOSEN = re.compile(r"\(?\s?([A-Ja-j])\s?(?:\)[.:]?|[.:])(?:\s+(\S.*))?")
+_OTHER_CHOICE = re.compile(r"\([A-Ja-j]\)|\b[A-J]\b|\bor\b", re.IGNORECASE)
 _TIME = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?[ap]m")
 _CAPITALISED = re.compile("[A-Z][a-z]{1,20}|no|yes|true|false")
 _MARKUP = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|mathrm|mathbf|mbox|hbox|emph)\s?\{([^{}]*)\}")
@@ -109,6 +114,20 @@ def read(text: str) -> Answer:
         return found
 
 
+def chosen(text: str) -> str | None:
+    """Return the letter that a reply to multiple choice names, with or without what it says.
+
+    Example:
+        >>> chosen("(B) 12"), chosen("b)"), chosen("(B) or (C)"), chosen("12")
+        ('B', 'B', None, None)
+    """
+    bare = _SPACING.sub(" ", _MARKUP.sub(r" \1 ", text)).strip()
+    match = _CHOSEN.fullmatch(bare)
+    if match is None or (match[2] and _OTHER_CHOICE.search(match[2])):
+        return None
+    return match[1].upper()
+
+
 def words(text: str) -> Words:
     """Return the words of a text, in the form that they are compared in.
 
@@ -117,8 +136,10 @@ def words(text: str) -> Words:
         'northernline'
     """
     plain = _SPACING.sub("", _MARKUP.sub(r" \1 ", normalised(text))).replace("\\colon", ":")
-    plain = _ARTICLES.sub(" ", plain)
-    return Words("".join(re.findall(r"[^\s.,!?'\"$*`~]+", plain)).casefold())
+    plain = _STOPS.sub(" ", _ARTICLES.sub(" ", plain))
+    parts = re.findall(r"[^\s!?'\"$*`~]+", plain.casefold())
+    joined = " ".join(parts)
+    return Words(re.sub(r"(?<![0-9]) | (?![0-9])", "", joined))
 
 
 def is_plain(text: str) -> bool:
@@ -137,11 +158,13 @@ def _special(text: str) -> Answer | None:
     """Return the choice, number word or base-n numeral that a whole text is, or ``None``."""
     bare = _MARKUP.sub(r" \1 ", text).strip()
     match = _CHOICE.fullmatch(bare) if len(bare) < 20 else None
-    if match and (match[1].isupper() or len(bare) > 1):
-        return Choice(match[1].upper())
+    if match:
+        return Choice(match[1])
     match = _BASE.fullmatch(text) or _SPOKEN_BASE.fullmatch(bare)
-    if match and not match[1].isalpha():
-        return Value(number(in_base(match[1], match[2])))
+    small = match is not None and match[1] != match[1].upper() and match[2] != "16"
+    if match and not match[1].isalpha() and not small:
+        with suppress(ParseError):  # a_n is no numeral
+            return Value(number(in_base(match[1], match[2])))
     found = words(text).text if len(text) < 60 else ""
     if found in _NUMBER_WORDS:
         return Value(number(_NUMBER_WORDS[found]))
@@ -161,7 +184,9 @@ def _structured(sequence: list[Token]) -> Answer:
     if any(token.text in ("reals", "rbrace") for token in sequence):
         sequence = with_differences(sequence)
     conclusions, signs = split(sequence, {"to"}) if sequence else ([], [])
-    if signs:  # 2x = 6 \implies x = 3
+    if signs:  # 2x = 6 \implies x = 3, but not 3 \to 4
+        if not all(any(token.text in _RELATING for token in side) for side in conclusions[:-1]):
+            raise ParseError("a conclusion from nothing")
         sequence = conclusions[-1]
     if not sequence:
         raise ParseError("no answer")
@@ -185,8 +210,14 @@ def _several(parts: list[list[Token]], connectors: list[str]) -> Answer:
     if len(parts) - len(full) > doubled or not full:
         raise ParseError("nothing stands beside a comma")
     answers = [_structured(part) for part in full]
+    if len(answers) > 1 and answers[-1] == Words("integers"):
+        answers.pop()  # k in Z
+    if len(answers) == 1 and doubled == 0 and len(full) > 1:
+        return answers[0]
     alternative = any(word in ("or", "vee") for word in connectors)
     region = connected(answers, "cup" if alternative else "cap")
+    if region == EMPTY._replace(name=region.name if region else "") and set(connectors) == {","}:
+        region = connected(answers, "cup")  # x < -1, x > 1
     if region is not None:
         return region
     if len(answers) == 1:
@@ -213,6 +244,8 @@ def _bracketed(sequence: list[Token]) -> Answer:
         if connectors:
             if not all(parts):
                 raise ParseError("nothing stands beside a comma")
+            if kind == "[]" and all(part[0].text == "[" for part in parts):
+                return _nested(tuple(map(_row, parts)))
             items = tuple(_structured(part) for part in parts)
             if (interval := _interval(kind, items)) is not None:
                 return interval
@@ -220,11 +253,15 @@ def _bracketed(sequence: list[Token]) -> Answer:
                 raise ParseError("brackets of two kinds")
             return _nested(items) if kind == "[]" else Collection("tuple", items)
         if kind == "[]" and len(inner) > 2 and inner[0].text == "[":
-            return _nested((_structured(inner),))
+            return _nested((_row(inner),))
         if kind == "()" and split(inner, {"cup", "or", "and", "=", "<", ">", "le", "ge"})[1]:
             return _structured(inner)
         if inner and inner[0].kind == "begin" and inner[-1].kind == "end":
             return _structured(inner)
+    if len(sequence) == 1 and sequence[0].kind == "text":
+        match = _CHOICE.fullmatch(sequence[0].text)
+        if match:
+            return Choice(match[1])
     name = sequence[0].text if len(sequence) == 1 and sequence[0].kind == "command" else ""
     if name in ("emptyset", "reals"):
         return EMPTY if name == "emptyset" else REALS
@@ -237,6 +274,15 @@ def _bracketed(sequence: list[Token]) -> Answer:
     if len(parts) > 1 and all(parts):
         return ratio(tuple(expression(part) for part in parts))
     return _signed_values(value(sequence))
+
+
+def _row(sequence: list[Token]) -> Answer:
+    """Return the row of a matrix that is written as [[1, 2], [3, 4]]."""
+    kind, inner = enclosed(sequence)
+    parts = split(inner, {","})[0] if kind == "[]" and inner else [[]]
+    if not all(parts):
+        raise ParseError("a row without numbers")
+    return Collection("tuple", tuple(_structured(part) for part in parts))
 
 
 def _interval(kind: str, items: tuple[Answer, ...]) -> Region | None:
@@ -260,15 +306,27 @@ def _set(inner: list[Token]) -> Answer:
     if not inner:
         return EMPTY
     if len(inner) > 2 and inner[0].kind == "letters" and inner[1].text in ("|", ":"):
-        return _structured(inner[2:])
+        return _condition(inner[2:])
     if len(inner) > 4 and inner[1].text == "in" and inner[3].text in ("|", ":"):
         if inner[2].text != "reals":
             raise ParseError("a set of other numbers than the real ones")
-        return _structured(inner[4:])
+        return _condition(inner[4:])
     parts, _ = split(inner, {",", ";"})
     if not all(parts):
         raise ParseError("nothing stands beside a comma")
     return Collection("set", _flat([_structured(part) for part in parts]))
+
+
+def _condition(sequence: list[Token]) -> Answer:
+    """Return the region that the condition of a set is.
+
+    Raises:
+        ParseError: it is no inequality.
+    """
+    answer = _structured(sequence)
+    if not isinstance(answer, Region):
+        raise ParseError("a set whose condition is no inequality")
+    return answer
 
 
 def _nested(items: tuple[Answer, ...]) -> Answer:
@@ -293,11 +351,14 @@ def _matrix(sequence: list[Token], factor: list[Token]) -> Answer:
     if factor:
         factor = [*factor, Token("number", "1")] if factor[-1].text in ("-", "cdot") else factor
         scale = expression(factor)
-        read_rows = tuple(
-            tuple(Value(Node("*", (scale, cell.node))) for cell in row if isinstance(cell, Value))
-            for row in read_rows
-        )
+        read_rows = tuple(tuple(_scaled(cell, scale) for cell in row) for row in read_rows)
     return Matrix(read_rows, "cases" if name == "cases" else "matrix")
+
+
+def _scaled(cell: Answer, scale: Node) -> Value:
+    if not isinstance(cell, Value):
+        raise ParseError("a number times what is no number")
+    return cell._replace(node=Node("*", (scale, cell.node)), digits=0)
 
 
 def _signed_values(found: Value) -> Answer:

@@ -19,9 +19,17 @@ from bakeoff.rewards.math.answers.kinds import (
     Value,
     point,
 )
+from bakeoff.rewards.math.equality.arbitrary import LOCK, is_real
 from bakeoff.rewards.math.equality.exact import rational
-from bakeoff.rewards.math.equality.numeric import is_real, value_at
-from bakeoff.rewards.math.expressions.tree import ExpressionError, Node, ParseError, variables
+from bakeoff.rewards.math.equality.numeric import value_at
+from bakeoff.rewards.math.equality.values import same_value
+from bakeoff.rewards.math.expressions.tree import (
+    ExpressionError,
+    Node,
+    ParseError,
+    difference,
+    variables,
+)
 
 _BITS = 128
 
@@ -144,9 +152,12 @@ def order(node: Node) -> float:
 
 def _compared(left: Node, right: Node) -> int:
     first, second = order(left), order(right)
-    if first == second or math.isclose(first, second, rel_tol=1e-14):
+    if left == right or not math.isclose(first, second, rel_tol=1e-12):
+        return (first > second) - (first < second)
+    if same_value(left, right).equal:
         return 0
-    return -1 if first < second else 1
+    with LOCK:
+        return -1 if value_at(difference(left, right), {}, 1024).real < 0 else 1
 
 
 def _touch(left: Interval, right: Interval) -> bool:

@@ -24,6 +24,7 @@ from bakeoff.rewards.math.answers.kinds import (
 from bakeoff.rewards.math.answers.quantities import is_name
 from bakeoff.rewards.math.answers.regions import complement, normal, order
 from bakeoff.rewards.math.answers.structure import split
+from bakeoff.rewards.math.answers.unit_table import NOT_UNITS
 from bakeoff.rewards.math.equality.exact import rational
 from bakeoff.rewards.math.equality.values import same_value
 from bakeoff.rewards.math.expressions.lexing import Token
@@ -40,7 +41,7 @@ from bakeoff.rewards.math.expressions.tree import (
 )
 
 Reader = Callable[[list[Token]], Answer]
-_FUNCTION_NAMES = frozenset("fghpqFGHPQSTVACNE")
+_FUNCTION_NAMES = frozenset("fghpqFGHPQSTVACNExyuvst")
 _DERIVATIVE = re.compile(  # dy/dx, or d/dx of something
     r"(?:frac\{d[a-z]?\}\{d[a-z]\}|d[a-z]?/d[a-z])(?:[a-z]|[\[(].{1,40}[\])])?"
 )
@@ -93,12 +94,14 @@ def _approximate(sides: list[list[Token]], signs: Sequence[str], read: Reader) -
 
 
 def _is_near(exact: list[Token], rounded: list[Token]) -> bool:
-    """Tell whether two sides that are constants are within 5 % of each other."""
+    """Tell whether a side is the other one, rounded to the digits that are written."""
     try:
         first, second = (order(expression(side)) for side in (exact, rounded))
     except ExpressionError:
-        return True  # a name, or a value with a unit
-    return abs(first - second) <= abs(first) / 20
+        return _name_or_none(exact) is not None or any(token.kind == "text" for token in exact)
+    decimals = [token.text.partition(".")[2] for token in rounded if token.kind == "number"]
+    step = 10.0 ** -len(decimals[0]) if len(decimals) == 1 else 0.0
+    return abs(first - second) <= (step if step < 1 else 0.5) * (1 + 1e-9)
 
 
 def _equation(sides: list[list[Token]], read: Reader) -> Answer:
@@ -110,7 +113,7 @@ def _equation(sides: list[list[Token]], read: Reader) -> Answer:
     if name is None:
         return _unnamed(sides)
     if sides[0][0].text == "(":  # (x, y) = (1, 2)
-        return read(sides[-1])
+        return _each_named(name, read(sides[-1]))
     answer = read(sides[-1])
     if isinstance(answer, Value):
         if name in variables(answer.node):
@@ -120,6 +123,15 @@ def _equation(sides: list[list[Token]], read: Reader) -> Answer:
     elif len(sides) > 2 or isinstance(answer, Relation):
         raise ParseError("an equation of several kinds")
     return named(answer, name)
+
+
+def _each_named(names: str, answer: Answer) -> Answer:
+    """Return the coordinates of a point, each as the value of its name."""
+    parts = names.strip("()").split(", ")
+    if not isinstance(answer, Collection) or len(parts) != len(answer.items):
+        raise ParseError("another number of names than of values")
+    items = (named(item, part) for part, item in zip(parts, answer.items, strict=True))
+    return Collection("tuple", tuple(items))
 
 
 def _unnamed(sides: list[list[Token]]) -> Answer:
@@ -162,9 +174,9 @@ def _name(side: list[Token]) -> str:
 
 def _name_or_none(side: list[Token]) -> str | None:
     r"""Return the name that a side is: x, a_1, f(x), AB, \angle A, (x, y), "Area"; else None."""
-    if all(
-        token.kind == "text" or (token.kind == "letters" and len(token.text) > 2) for token in side
-    ):
+    if all(token.kind == "text" or _is_word(token) for token in side):
+        if any(word in NOT_UNITS for token in side for word in token.text.lower().split()):
+            return None  # "not = 3"
         return " ".join(token.text for token in side)
     if [token.text for token in side[:2]] == ["m", "angle"]:
         side = side[1:]
@@ -190,11 +202,17 @@ def _name_or_none(side: list[Token]) -> str | None:
     return str(node.value) if is_name(node) else None
 
 
+def _is_word(token: Token) -> bool:
+    return token.kind == "letters" and len(token.text) > 2
+
+
 def _is_application(side: list[Token]) -> bool:
     """Tell whether a side is like f(x), f'(2), f^{-1}(x), P(A)."""
     if side[0].kind != "letters" or side[0].text not in _FUNCTION_NAMES or side[-1].text != ")":
         return False
     texts = [token.text for token in side[1:]]
+    if side[0].text in "xyuvst" and texts not in (["(", "x", ")"], ["(", "t", ")"]):
+        return False
     opening = texts.index("(") if "(" in texts else -1
     if opening < 0 or not set(texts[:opening]) <= {"'", "^", "{", "-", "1", "}"}:
         return False
@@ -221,11 +239,13 @@ def _congruence(sides: list[list[Token]]) -> Answer:
     before, after = sides[1][: at[0]], sides[1][at[0] + 1 :]
     if before[-1].text == "(" and after[-1].text == ")":
         before, after = before[:-1], after[:-1]
-    modulus = expression(after)
-    name = _name(sides[0])
-    return Value(
-        expression(before), unit=Unit(number(1), ((f"modulo {modulus.value}", 1),)), name=name
-    )
+    expression(after)
+    unit = Unit(number(1), ((f"modulo {_plain(after)}", 1),))
+    return Value(expression(before), unit=unit, name=_name(sides[0]))
+
+
+def _plain(tokens: list[Token]) -> str:
+    return " ".join(token.text for token in tokens if token.text not in "{}()")
 
 
 def _inequality(nodes: list[Node], signs: Sequence[str]) -> Answer:

@@ -68,14 +68,18 @@ NAMES = {
 RATES = {"mph": ("mile", "hour"), "kph": ("km", "hour"), "kmh": ("km", "hour"), "fps": ("ft", "s")}
 POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _REFUSED = """
-    about all also and any approx approximately are around be between both but correct cubed
-    eight either eleven else eval except exec factorial false five four from guess half halves i
-    if import incorrect inf infinity instead is isn lambda least less likely maybe minus mod
-    modulo more most nan never nine no none nor not null one or otherwise over perhaps plus
-    possibly print probably quarter quarters rather roughly seven six some squared ten than then
-    think third thirds though three through times to true twelve twenty two undefined unless
-    until was with without wrong yes zero
+    about all also alternative and any approx approximately are around base be between billion
+    both but candidate correct cubed doubled dozen eight eighth either eleven else error eval
+    except exec factorial false fifth five four fourth from guess half halves hopefully hundred
+    hundredth i if import incorrect inf infinity instead is isn lambda least less likely maybe
+    million minus mistake mod modulo more most nan negative never nine ninth no none nor not
+    null one option or other otherwise over percent perhaps plus possibility possibly print
+    probably quarter quarters rather roughly seven seventh six sixth some sorry squared ten
+    tenth than then think third thirds though thousand thousandth three through times to
+    trillion tripled true twelve twenty two undefined unless unsure until versus was with
+    without wrong yes zero
 """
 NOT_UNITS = frozenset(_REFUSED.split())  # they hedge, deny, or calculate
+QUALIFIERS = {"old", "long", "tall", "high", "wide", "deep", "away", "total", "each", "altogether"}
 MULTIPLES = {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9,
              "trillion": 10**12}  # fmt: skip

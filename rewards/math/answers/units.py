@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from bakeoff.rewards.math.answers.kinds import Unit
-from bakeoff.rewards.math.answers.unit_table import NAMES, NOT_UNITS, POWERS, RATES
+from bakeoff.rewards.math.answers.unit_table import NAMES, NOT_UNITS, POWERS, QUALIFIERS, RATES
 from bakeoff.rewards.math.expressions.lexing import Token
 from bakeoff.rewards.math.expressions.tree import number
 
@@ -63,8 +63,10 @@ class _Reading:
         """Take in one word; return whether it can belong to a unit."""
         self.count += 1
         lower = word.lower()
-        if self.count > MAX_WORDS or lower in NOT_UNITS:
+        if self.count > MAX_WORDS or lower in NOT_UNITS or _singular(lower) in NOT_UNITS:
             return False
+        if lower in QUALIFIERS:
+            return bool(self.bases or self.unknown)
         if lower in ("squared", "cubed") and self.bases:
             self.bases[list(self.bases)[-1]] *= POWERS[lower]
         elif lower in POWERS:
@@ -74,6 +76,8 @@ class _Reading:
         elif lower in RATES:
             above, below = RATES[lower]
             return self.add(above, 1) and self.add("per", 1) and self.add(below, 1)
+        elif lower in ("celsius", "fahrenheit") and self.bases == {"degree": 1}:
+            self.bases = {lower: 1}
         elif (known := _known(word)) is not None:
             power *= self.side * self.waiting
             self.factor *= known[0] ** power
@@ -81,7 +85,7 @@ class _Reading:
                 self.bases[known[1]] = self.bases.get(known[1], 0) + power
             self.waiting = 1
         elif len(word) > 2:
-            self.unknown.append(_singular(word))
+            self.unknown.append(lower)
         else:
             return False
         return True
@@ -139,12 +143,18 @@ def is_known(one: Unit) -> bool:
     return all(name in _BASES for name, _ in one.base)
 
 
+def is_countable(one: Unit) -> bool:
+    """Tell whether a unit is known, or one of things that are counted, as apples: a plural."""
+    words = [name.split()[-1] for name, _ in one.base if name not in _BASES]
+    return all(len(w) > 3 and w.endswith("s") and not w.endswith("ss") for w in words)
+
+
 def compatible(left: Unit, right: Unit) -> bool:
     """Tell whether two units measure the same; one that says more ("right triangle") may.
 
     Example:
         >>> one = number(1)
-        >>> compatible(Unit(one, (("right triangle", 1),)), Unit(one, (("triangle", 1),)))
+        >>> compatible(Unit(one, (("right triangles", 1),)), Unit(one, (("triangle", 1),)))
         True
         >>> compatible(Unit(one, (("gram", 1),)), Unit(one, (("metre", 1),)))
         False
@@ -153,5 +163,5 @@ def compatible(left: Unit, right: Unit) -> bool:
         return True
     if len(left.base) != 1 or len(right.base) != 1 or left.base[0][1] != right.base[0][1]:
         return False
-    one, other = left.base[0][0].split(), right.base[0][0].split()
-    return one[-1:] == other[-1:] and (len(one) == 1 or len(other) == 1)
+    one, other = ([_singular(w) for w in side.base[0][0].split()] for side in (left, right))
+    return one[-1] == other[-1] and (len(one) == 1 or len(other) == 1 or one == other)

@@ -7,18 +7,22 @@ divisor that both sides were multiplied with is cleared first, so ``y = 2/x`` is
 from __future__ import annotations
 
 from bakeoff.rewards.math.answers.kinds import Relation
+from bakeoff.rewards.math.equality.arbitrary import is_real, magnitude
 from bakeoff.rewards.math.equality.exact import rational
-from bakeoff.rewards.math.equality.numeric import is_real, magnitude, value_at
+from bakeoff.rewards.math.equality.numeric import value_at
 from bakeoff.rewards.math.equality.values import same_value
 from bakeoff.rewards.math.expressions.tree import (
     ExpressionError,
     Node,
+    OverBudget,
     difference,
     number,
     substituted,
     variables,
+    walk,
 )
 
+MAX_NODES = 2_000
 _POINTS = ((7, 11, 13, 17, 19, 23), (3, 29, 5, 31, 37, 41), (43, 2, 47, 53, 59, 61))
 
 
@@ -63,7 +67,19 @@ def _gap(relation: Relation) -> Node:
 
 
 def _fraction(node: Node) -> tuple[Node, Node]:
-    """Return numerator and denominator of an expression, where variables are divided by."""
+    """Return numerator and denominator of an expression, where variables are divided by.
+
+    Raises:
+        OverBudget: the numerator grows too long, as that of a continued fraction does.
+    """
+    above, below = _unlimited_fraction(node)
+    for k, _ in enumerate(walk(above)):
+        if k > MAX_NODES:
+            raise OverBudget("fractions in fractions, too many to clear")
+    return above, below
+
+
+def _unlimited_fraction(node: Node) -> tuple[Node, Node]:
     one = number(1)
     if node.head == "-":
         above, below = _fraction(node.args[0])

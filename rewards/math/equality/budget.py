@@ -15,6 +15,10 @@ from bakeoff.rewards.math.expressions.tree import OverBudget
 UNITS = 100_000
 
 
+class BudgetSpent(OverBudget):
+    """The budget of the check is spent; nothing else is to be tried."""
+
+
 class _Budget:
     def __init__(self) -> None:
         self.left = UNITS
@@ -40,10 +44,10 @@ def spend(units: int) -> None:
     """Take units from the budget, if there is one.
 
     Raises:
-        OverBudget: there are none left.
+        BudgetSpent: there are none left.
     """
     budget = _current.get()
     if budget is not None:
         budget.left -= units
         if budget.left < 0:
-            raise OverBudget("takes too long to work out")
+            raise BudgetSpent("takes too long to work out")

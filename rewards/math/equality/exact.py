@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 
 from bakeoff.rewards.math.equality.budget import spend
-from bakeoff.rewards.math.expressions.tree import ExpressionError, Node, OverBudget
+from bakeoff.rewards.math.expressions.tree import ExpressionError, Node, OverBudget, bits
 
 MAX_BITS = 80_000  # of numerator and denominator together, of any value on the way
 MAX_FACTORIAL = 20_000
@@ -30,33 +30,36 @@ def rational(node: Node) -> Fraction | None:
         return node.value  # type: ignore[return-value]
     if node.head in ("symbol", "sum", "prod", "pm", "mp"):
         return None
+    if node.head == "apply":
+        return None
     values = [rational(part) for part in node.args]
     if node.head == "/" and values[1] == 0:
         raise ExpressionError("divides by zero")
     if any(value is None for value in values):
         return None
     result = _applied(node.head, values)  # type: ignore[arg-type]
-    if result is not None and (size := bits(result)) > 64:
-        spend(1 + size // 256)
-        if size > MAX_BITS:
-            raise OverBudget("a number too large to work out")
-    return result
+    return None if result is None else _within(result)
 
 
-def bits(value: Fraction) -> int:
-    """Return the bits of numerator and denominator together."""
-    return value.numerator.bit_length() + value.denominator.bit_length()
+def _within(value: Fraction) -> Fraction:
+    """Return a value whose size is within the budget, which it is taken from."""
+    size = bits(value)
+    if size > MAX_BITS:
+        raise OverBudget("a number too large to work out")
+    if size > 512:
+        spend(1 + (size // 1024) ** 2 // 2)
+    return value
 
 
 def _applied(head: str, values: list[Fraction]) -> Fraction | None:
     first = values[0]
     match head:
-        case "+":
-            return sum(values, Fraction(0))
+        case "+" | "*":
+            for value in values[1:]:
+                first = _within(first + value if head == "+" else first * value)
+            return first
         case "-":
             return -first
-        case "*":
-            return math.prod(values, start=Fraction(1))
         case "/":
             return first / values[1]
         case "^":
@@ -129,11 +132,13 @@ def _root(value: Fraction, order: Fraction) -> Fraction | None:
 
 
 def _whole_root(value: int, degree: int) -> int:
-    """Return the largest whole number whose power is at most the value."""
-    if degree == 2:
+    """Return the largest whole number whose power is at most the value, by Newton's method."""
+    if degree == 2 or value == 0:
         return math.isqrt(value)
-    low, high = 0, 1 << (value.bit_length() // degree + 1)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if middle**degree <= value else (low, middle - 1)
-    return low
+    spend(1 + value.bit_length() // 64)
+    root = 1 << (value.bit_length() // degree + 1)
+    while True:
+        lower = ((degree - 1) * root + value // root ** (degree - 1)) // degree
+        if lower >= root:
+            return root
+        root = lower

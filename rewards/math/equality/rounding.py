@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+from bakeoff.rewards.math.equality.arbitrary import is_real
 from bakeoff.rewards.math.equality.exact import rational
-from bakeoff.rewards.math.equality.numeric import is_real, value_at
+from bakeoff.rewards.math.equality.numeric import value_at
 from bakeoff.rewards.math.expressions.tree import Node, variables
 
 SIGNIFICANT = 6
@@ -64,6 +65,20 @@ def _ends(value: Fraction) -> bool:
     return rest == 1
 
 
+def decimal_digits(value: Fraction) -> int:
+    """Return the significant digits of the decimal that gives a fraction in full, 0 if none does.
+
+    Example:
+        >>> [decimal_digits(Fraction(text)) for text in ("5/4", "1/3", "7")]
+        [3, 0, 0]
+    """
+    if value.denominator == 1 or value.denominator > 10**40 or not _ends(value):
+        return 0
+    while value.denominator > 1:
+        value *= 10
+    return len(str(abs(value.numerator))) if abs(value.numerator) < 10**60 else 0
+
+
 def _agree(left: Fraction, right: Fraction, digits: int) -> bool:
     """Tell whether two values are the same when rounded, or cut, to so many significant digits."""
     if left == 0 or (left > 0) != (right > 0):
@@ -79,5 +94,8 @@ def _agree(left: Fraction, right: Fraction, digits: int) -> bool:
 
 def _leading_place(value: Fraction) -> int:
     """Return the power of ten of the first significant digit."""
-    place = len(str(value.numerator)) - len(str(value.denominator))
-    return place if value >= Fraction(10) ** place else place - 1
+    bits = value.numerator.bit_length() - value.denominator.bit_length()
+    place = math.floor(bits * math.log10(2)) + 1
+    while value < Fraction(10) ** place:
+        place -= 1
+    return place

@@ -6,7 +6,7 @@ An expression E over integers with + - * / and roots is 0, or
 
 with u and l bounds that follow E's structure and D the product of the degrees of its roots
 (Burnikel, Funke, Mehlhorn, Schirra and Schmitt, https://doi.org/10.1007/s00453-007-9132-4). With
-other functions in it there is no such theorem, and twice the bits of its numbers are taken.
+other functions in it there is no such theorem.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from bakeoff.rewards.math.equality.exact import rational
-from bakeoff.rewards.math.expressions.tree import ExpressionError, Node, walk
+from bakeoff.rewards.math.expressions.tree import ExpressionError, Node
 
 MAX_DEGREE = 12  # of one root
 MAX_BITS = 1 << 20
@@ -34,8 +34,8 @@ class _NoTheorem(Exception):
     """The expression is not one over integers and roots."""
 
 
-def separation_bits(node: Node, values: dict[str, Fraction]) -> tuple[int, bool]:
-    """Return the bits after the point in which a value other than 0 shows, and if that is proven.
+def separation_bits(node: Node, values: dict[str, Fraction]) -> int | None:
+    """Return the bits after the point in which a value other than 0 shows, if a theorem says so.
 
     Args:
         node: the expression.
@@ -44,14 +44,14 @@ def separation_bits(node: Node, values: dict[str, Fraction]) -> tuple[int, bool]
     Example:
         >>> from bakeoff.rewards.math.expressions.parsing import parse
         >>> separation_bits(parse("sqrt(2) + sqrt(3) - sqrt(5 + 2sqrt(6))"), {})
-        (124, True)
+        124
     """
     try:
         bounds = _bounds(node, values)
         degree = math.prod(order for _, order in bounds.radicals)
-        return (degree - 1) * bounds.u + bounds.l + 64, True
+        return (degree - 1) * bounds.u + bounds.l + 64
     except _NoTheorem:
-        return 128 + 2 * _written_bits(node), False
+        return None
 
 
 def _bounds(node: Node, values: dict[str, Fraction]) -> _Bounds:
@@ -124,18 +124,3 @@ def _checked(u: int, l: int, radicals: frozenset[tuple[Node, int]]) -> _Bounds: 
     if u + l > MAX_BITS or len(radicals) > MAX_DEGREE:
         raise _NoTheorem
     return _Bounds(u, l, radicals)
-
-
-def _written_bits(node: Node) -> int:
-    """Return the bits of all numbers in an expression, powers worked out."""
-    total = 0
-    for part in walk(node):
-        if part.head == "number":
-            value: Fraction = part.value  # type: ignore[assignment]
-            total += value.numerator.bit_length() + value.denominator.bit_length()
-        elif part.head == "^":
-            base, exponent = _value(part.args[0]), _value(part.args[1])
-            if base is not None and exponent is not None:
-                size = base.numerator.bit_length() + base.denominator.bit_length()
-                total += min(int(size * abs(exponent)), MAX_BITS)
-    return total

@@ -6,9 +6,11 @@ Expressions are built by sympy's constructors from a tree; sympy reads no text.
 from __future__ import annotations
 
 import functools
+import threading
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from bakeoff.rewards.math.equality.budget import UNITS, spend
 from bakeoff.rewards.math.expressions.tree import Node
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ _CONSTRUCTORS = {
     "binom": "binomial",
     "ln": "log",
     "log": "log",
+    "conj": "conjugate",
+    "mod": "Mod",
     "gcd": "gcd",
     "lcm": "lcm",
     "max": "Max",
@@ -36,9 +40,17 @@ _CONSTRUCTORS = {
 }
 
 
-@functools.cache
+_making = threading.Lock()
+
+
 def pool() -> WorkerPool:
     """Return the worker processes of this process; they start when they are first needed."""
+    with _making:
+        return _pool()
+
+
+@functools.cache
+def _pool() -> WorkerPool:
     from bakeoff.rewards.workers import WorkerPool
 
     place = "bakeoff.rewards.math.equality.symbolic:serve"
@@ -49,6 +61,7 @@ def decided_by_sympy(left: Node, right: Node) -> bool | None:
     """Tell whether two values are equal, or ``None`` if sympy cannot tell before its deadline."""
     from bakeoff.rewards.workers import WorkerFailed, WorkerTimeout
 
+    spend(UNITS * 6 // 10)  # once in a check
     try:
         answer = pool().call([encoded(left), encoded(right)], deadline_s=DEADLINE_S)
     except (WorkerTimeout, WorkerFailed):
@@ -82,7 +95,7 @@ def serve(request: list[Any]) -> bool | None:
     simple = sympy.simplify(gap)
     if simple.is_zero or simple.equals(0):
         return True
-    return False if simple.is_zero is False or simple.is_number else None
+    return False if simple.is_zero is False else None
 
 
 def _built(data: list[Any]) -> Any:
@@ -112,5 +125,7 @@ def _built(data: list[Any]) -> Any:
         case "sum" | "prod":
             kind = sympy.Sum if head == "sum" else sympy.Product
             return kind(parts[0], (parts[1], parts[2], parts[3])).doit()
-    name = _CONSTRUCTORS.get(head) or f"a{head[3:]}" if head.startswith("arc") else head
-    return getattr(sympy, _CONSTRUCTORS.get(head, name))(*parts)
+        case "apply":
+            return sympy.Function(str(data[2][1]))(*parts[1:])
+    inverse = f"a{head.removeprefix('arc')}" if head.startswith("arc") else head
+    return getattr(sympy, _CONSTRUCTORS.get(head, inverse))(*parts)

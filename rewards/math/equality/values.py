@@ -1,57 +1,29 @@
 """Have two expressions the same value, whatever their variables are?
 
-Exact rationals first, then rational functions modulo a prime, then values at points drawn by the
-variables' names, to as many digits as a difference needs to show. What still cannot be told goes to
-sympy, in another process.
+Exact rationals first, then values modulo a prime, then values at points drawn by the variables'
+names, to as many digits as a difference needs to show. What still cannot be told goes to sympy, in
+another process.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from bakeoff.rewards.math.equality.budget import one_budget
+from bakeoff.rewards.math.equality.arbitrary import LOCK, NOTHING, gap, is_real, magnitude
+from bakeoff.rewards.math.equality.budget import BudgetSpent, one_budget
 from bakeoff.rewards.math.equality.exact import rational
-from bakeoff.rewards.math.equality.modular import residues
-from bakeoff.rewards.math.equality.numeric import (
-    LOCK,
-    Vanishing,
-    is_real,
-    magnitude,
-    value_at,
-    with_noise,
-)
+from bakeoff.rewards.math.equality.functions import Vanishing
+from bakeoff.rewards.math.equality.modular import congruent
+from bakeoff.rewards.math.equality.numeric import Measured, measured, value_at
+from bakeoff.rewards.math.equality.points import points
 from bakeoff.rewards.math.equality.separation import separation_bits
 from bakeoff.rewards.math.equality.symbolic import decided_by_sympy
-from bakeoff.rewards.math.expressions.tree import (
-    ExpressionError,
-    Node,
-    OverBudget,
-    difference,
-    variables,
-    walk,
-)
+from bakeoff.rewards.math.expressions.tree import ExpressionError, Node, OverBudget, difference
 
 MAX_PRECISION = 8_192  # bits
-LARGEST_WITH_VARIABLES = 2_048  # where other points are to be had
+LARGEST_WITH_VARIABLES = 2_560  # where other points are to be had
 LEAST_PRECISION = 160
-_BANDS = (  # where the variables lie, whether their signs alternate, and whether they are whole
-    (1.0, 2.0, False, False),
-    (0.1, 0.9, False, False),
-    (-0.9, -0.1, False, False),
-    (3.0, 7.0, False, False),
-    (-5.0, -2.0, False, False),
-    (0.1, 3.0, True, False),
-    (1e4, 1e6, False, False),
-    (-1e6, -1e4, False, False),
-    (20.0, 40.0, False, False),
-    (3.0, 9.0, False, True),
-    (2.0, 20.0, False, True),
-    (5.0, 12.0, False, True),
-)
-_ALWAYS = 8  # bands that are looked at even if the first ones agree
 
 
 class Equality(NamedTuple):
@@ -91,12 +63,11 @@ def _same_value(left: Node, right: Node) -> Equality:
             return Equality(left_value == right_value, "exact")
     except OverBudget:
         pass
-    one, other = residues(left), residues(right)
-    if one.is_rational and other.is_rational:
-        return Equality(one.values == other.values, "modular")
-    if one.values == other.values:
-        _check_defined(right)
-        return Equality(True, "modular")
+    congruence = congruent(left, right)
+    if congruence.equal is not None:
+        if congruence.equal and congruence.has_functions:
+            _check_defined(right)
+        return Equality(congruence.equal, "modular")
     equal = _same_at_points(left, right)
     if equal is not None:
         return Equality(equal, "numeric")
@@ -110,12 +81,14 @@ def _check_defined(node: Node) -> None:
         ExpressionError: it has none at any of the points.
     """
     failure: ExpressionError | None = None
-    for values in _points(sorted(variables(node))):
+    for point in points(node, node):
         bits = LEAST_PRECISION
-        while bits <= MAX_PRECISION:
+        while bits <= LARGEST_WITH_VARIABLES:
             try:
-                value_at(node, values, bits)
+                value_at(node, point.values, bits)
                 return
+            except BudgetSpent:
+                raise
             except Vanishing as error:
                 failure, bits = error, 4 * bits
             except ExpressionError as error:
@@ -127,23 +100,20 @@ def _check_defined(node: Node) -> None:
 
 def _same_at_points(left: Node, right: Node) -> bool | None:
     real, unreal, unclear = 0, [], False
-    names = sorted(variables(left) | variables(right))
     failure: ExpressionError | None = None
-    rounds = any(part.head in ("floor", "ceil") for side in (left, right) for part in walk(side))
-    for band, values in enumerate(_points(names)):
-        if real >= 3 and band >= _ALWAYS and not (rounds and _BANDS[band][3]):
-            if rounds:
-                continue
-            break
+    for point in points(left, right):
+        if real >= 3 and not point.always:
+            continue
         try:
-            equal, both_real = _same_at(left, right, values)
+            equal, both_real = _same_at(left, right, point.values)
+        except BudgetSpent:
+            raise
         except ExpressionError as error:  # not defined here
             failure = error
             continue
         if equal is None:
             unclear = True
-            continue
-        if both_real or not names:
+        elif both_real or not point.values:
             if not equal:
                 return False
             real += 1
@@ -156,67 +126,63 @@ def _same_at_points(left: Node, right: Node) -> bool | None:
     return all(unreal) if unreal else None
 
 
-def _points(names: list[str]) -> Iterator[dict[str, Fraction]]:
-    """Yield the values of the variables to compare at: a constant has one point."""
-    for band, (low, high, signs, whole) in enumerate(_BANDS if names else _BANDS[:1]):
-        values = {}
-        for k, name in enumerate(names):
-            drawn = random.Random(f"point/{band}/{name}")
-            if whole:
-                values[name] = Fraction(drawn.randint(int(low), int(high)))
-                continue
-            value = Fraction(int(drawn.uniform(low, high) * 4096) * 2 + 1, 8192)
-            values[name] = -value if signs and k % 2 == 0 else value
-        yield values
-
-
 def _same_at(left: Node, right: Node, values: dict[str, Fraction]) -> tuple[bool | None, bool]:
     """Compare at one point; return whether equal, and whether both values are real.
 
-    Where they agree in all digits that are looked at, and no theorem says that these are enough,
-    the first is ``None``.
+    Where they agree in all digits that are looked at, and it takes more to be sure, the first is
+    ``None``.
 
     Raises:
-        OverBudget: they differ by no more than what may be wrong in them, at any precision.
+        OverBudget: it takes more digits than the budgets allow to tell them apart.
     """
-    agree = False
-    needed, proven = separation_bits(difference(left, right), values)
-    bits = max(LEAST_PRECISION, min(needed + 64, 512))
     most = LARGEST_WITH_VARIABLES if values else MAX_PRECISION
+    proven = separation_bits(difference(left, right), values)
+    bits, agree = LEAST_PRECISION, False
     while bits <= most:
         try:
-            first, noise = with_noise(left, values, bits)
-            second, other_noise = with_noise(right, values, bits)
+            first, second = measured(left, values, bits), measured(right, values, bits)
         except Vanishing:
             bits *= 4
             if bits > most:
                 raise
             continue
-        real = is_real(first, bits) and is_real(second, bits)
-        gap = _gap(first, second)
-        size = max(magnitude(first), magnitude(second), 0)
-        slack = 0 if proven else size  # without a theorem, digits of the value are what counts
-        if gap < slack - needed and bits >= needed + size - slack + 32:
+        real = is_real(first.value, bits) and is_real(second.value, bits)
+        apart = gap(first.value, second.value)
+        noise = max(first.noise, second.noise)
+        size = max(magnitude(first.value), magnitude(second.value))
+        needed, floor = _needed(first, second, proven, size)
+        if apart < floor and bits >= needed:
             return True, real
+        agree = apart <= max(noise, size - bits + 32)
         finer = bits + 64
-        refined = value_at(left, values, finer), value_at(right, values, finer)
-        noise = max(noise, other_noise)
-        agree = gap < min(noise, size - bits // 2)
-        if gap > noise and _stable(first, second, refined):
+        refined = measured(left, values, finer).value, measured(right, values, finer).value
+        if apart > noise and _stable(first.value, second.value, *refined):
             return False, real
-        bits = max(2 * bits, min(max(needed + size, noise + bits) + 64, MAX_PRECISION))
+        if needed > most and proven is None:
+            raise OverBudget("takes too many digits to work out")
+        bits = most if bits < most < needed else max(2 * bits, needed)
     if agree:
         return None, True
     raise OverBudget("takes too many digits to work out")
 
 
-def _gap(first: Any, second: Any) -> int:
-    with LOCK:
-        return magnitude(first - second)
+def _needed(first: Measured, second: Measured, proven: int | None, size: int) -> tuple[int, int]:
+    """Return the bits it takes to be sure, and the exponent below which a difference is none.
+
+    With a theorem a difference that is not 0 is at least 2**-proven. Without one, two values that
+    are not equal are taken to differ in a digit that the largest and the smallest values on the
+    way let expect.
+    """
+    largest = max(first.noise, second.noise, 0)
+    if proven is not None:
+        return proven + max(size, 0) + 32, -proven
+    span = 2 * max(first.span, second.span) + 96
+    both = min(magnitude(first.value), magnitude(second.value))
+    return span + 64 + largest, (size if both != NOTHING else 0) - span
 
 
-def _stable(first: Any, second: Any, refined: tuple[Any, Any]) -> bool:
+def _stable(first: Any, second: Any, finer: Any, other_finer: Any) -> bool:
     """Tell whether a difference is the same to three digits at a higher precision: no noise."""
     with LOCK:
-        coarse, fine = first - second, refined[0] - refined[1]
+        coarse, fine = first - second, finer - other_finer
         return magnitude(coarse - fine) < magnitude(fine) - 10

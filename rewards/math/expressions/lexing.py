@@ -8,7 +8,8 @@ and "op" (a sign). Spacing and sizing commands leave no token.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from bakeoff.rewards.math.expressions.tree import FUNCTIONS, ParseError
@@ -63,7 +64,7 @@ _SAME = {  # spellings of one command
     "lparen": "(", "rparen": ")", "lbrack": "[", "rbrack": "]", "colon": ":", "arctg": "arctan",
     "tg": "tan", "ctg": "cot", "simeq": "approx", "varepsilon": "epsilon", "varphi": "phi",
     "vartheta": "theta", "rightarrow": "to", "Rightarrow": "to", "implies": "to", "bigcup": "cup",
-    "dollar": "$", "percent": "%", "lbraces": "lbrace", "backslash": "setminus",
+    "dollar": "$", "percent": "%", "backslash": "setminus",
 }  # fmt: skip
 _ESCAPED = {"{": "lbrace", "}": "rbrace", "$": "$", "%": "%", "|": "|"}
 _NUMBERS = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
@@ -214,8 +215,9 @@ class Cursor:
             raise ParseError(f"'{text}' should stand where '{self.next.text[:20]}' does")
         self.position += 1
 
-    def deeper(self) -> None:
-        """Count one more bracket or exponent.
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        """Count one more operand inside of another one.
 
         Raises:
             ParseError: there are more than ``MAX_DEPTH``.
@@ -223,3 +225,5 @@ class Cursor:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise ParseError(f"nested more than {MAX_DEPTH} deep")
+        yield
+        self.depth -= 1

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from bakeoff.rewards.math.expressions.tree import Node, OverBudget, ParseError, number
 
 MAX_EXPONENT = 4_000  # of ten, in e-notation
+MAX_DIGITS = 4_000  # Python itself reads 4,300 by default
 
 _SEPARATORS = re.compile(r"\\[,! ]|\{,\}|[, ]")
 _DECIMAL = re.compile(
@@ -21,7 +22,8 @@ _DECIMAL = re.compile(
     r"(?:\\(?:overline|bar|dot)\s?\{?(?P<bar>[0-9]+)\}?|\((?P<bracket>[0-9]+)\)|(?P<dots>\.\.\.|\\[lc]?dots))?"
     r"(?:[eE](?P<exponent>[+-]?[0-9]+))?"
 )
-_ENDING = re.compile(r"([0-9]{1,6}?)\1{2,}$|([0-9]{2,6}?)\2$")
+_ENDING = re.compile(r"([0-9]{1,6}?)\1{2,}$")  # three times
+_TWICE = re.compile(r"([0-9]{2,6}?)\1")
 _QUICK = re.compile(
     r"(?P<sign>[+-]?)\s?"
     r"(?:(?P<number>[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?|\.[0-9]+)(?P<percent>\s?\\?%)?"
@@ -51,16 +53,16 @@ def literal(text: str) -> Literal:
         >>> literal("1.5e3").value, literal("0.1666...").value
         (Fraction(1500, 1), Fraction(1, 6))
     """
-    if text.isdigit():
+    if text.isdigit() and len(text) <= MAX_DIGITS:
         return Literal(Fraction(int(text)))
     match = _DECIMAL.fullmatch(_SEPARATORS.sub("", text))
     if match is None or not (match["whole"] or match["part"]):
         raise ParseError(f"cannot read {text[:40]!a}")
     part, block = match["part"] or "", match["bar"] or match["bracket"] or ""
+    if len(part) + len(match["whole"]) > MAX_DIGITS:
+        raise OverBudget(f"a number of more than {MAX_DIGITS} digits")
     if match["dots"]:
-        ending = _ENDING.search(part)
-        if ending is not None:
-            block = ending[1] or ending[2]
+        block = _repeated(part)
     exponent = int(match["exponent"] or 0)
     if abs(exponent) > MAX_EXPONENT:
         raise OverBudget("an exponent too large to work out")
@@ -95,6 +97,12 @@ def in_base(digits: str, base: str) -> Fraction:
         raise ParseError(f"no number '{digits[:20]}' in base {name}") from None
 
 
+def _repeated(part: str) -> str:
+    """Return the block that goes on in 0.1666... and 0.142857142857..., or ""."""
+    ending = _ENDING.search(part[-40:]) or _TWICE.fullmatch(part)
+    return ending[1] if ending is not None else ""
+
+
 def quick(text: str) -> tuple[Node, int] | None:
     r"""Return the number or fraction that a whole answer is, or ``None`` if it needs the parser.
 
@@ -105,7 +113,7 @@ def quick(text: str) -> tuple[Node, int] | None:
         >>> quick("-1,080")[0].value, quick("12.50%")[1], quick("x") is None, quick("1,08") is None
         (Fraction(-1080, 1), 4, True, True)
     """
-    match = _QUICK.fullmatch(text)
+    match = _QUICK.fullmatch(text) if len(text) <= MAX_DIGITS else None
     if match is None:
         return None
     if (written := match["number"]) is not None:

@@ -10,7 +10,15 @@ from fractions import Fraction
 
 from bakeoff.rewards.math.expressions.lexing import END, Cursor, Token
 from bakeoff.rewards.math.expressions.literals import in_base, literal
-from bakeoff.rewards.math.expressions.tree import FUNCTIONS, Node, ParseError, number, symbol
+from bakeoff.rewards.math.expressions.tree import (
+    FUNCTIONS,
+    Node,
+    ParseError,
+    bits,
+    number,
+    symbol,
+    variables,
+)
 
 _GREEK = """
     alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau
@@ -31,6 +39,7 @@ FUNCTION_NAMES = FUNCTIONS | _SHORT.keys() | _ROUNDING | _PAIRS | {"sqrt", "cbrt
 _MARKED = frozenset({"overline", "bar", "vec", "hat", "widehat", "tilde", "overrightarrow"})
 _OPENING = frozenset({"(", "{", "frac", "binom", "lfloor", "lceil", "angle", "triangle"})
 STARTS = FUNCTION_NAMES | GREEK | _NAMED.keys() | _OPENING | _MARKED | {"sum", "prod"}
+_APPLIED = frozenset("fgh")  # they stand for functions before a bracket
 _GLUED = ("arcsin", "arccos", "arctan", "sin", "cos", "tan", "ln", "log", "sqrt", "pi")
 
 
@@ -61,13 +70,14 @@ class Operands(Cursor):
 
     def operand(self) -> Node:
         """Return what begins at the next token."""
-        token = self.take()
-        if token.kind == "number":
-            return self.number(token)
-        if token.kind == "letters" or (token.kind == "text" and len(token.text) == 1):
-            return self.letters(token)
-        if token.kind in ("op", "command"):
-            return self.begun(token.text)
+        with self.deeper():
+            token = self.take()
+            if token.kind == "number":
+                return self.number(token)
+            if token.kind == "letters" or (token.kind == "text" and len(token.text) == 1):
+                return self.letters(token)
+            if token.kind in ("op", "command"):
+                return self.begun(token.text)
         if token is END:
             raise ParseError("nothing stands where a value should")
         raise ParseError(f"'{token.text[:20]}' is a word")
@@ -77,8 +87,8 @@ class Operands(Cursor):
         if name in _CLOSING:
             node = self.sum()
             self.expect(_CLOSING[name])
-            if self.at("_") and isinstance(node.value, Fraction):  # (1010)_2
-                self.take()
+            if self.at("_") and isinstance(node.value, Fraction) and bits(node.value) < 4_000:
+                self.take()  # (1010)_2
                 return number(in_base(str(node.value), self.label()))
             return Node(name[1:], (node,)) if len(name) > 1 else node
         if name == "|":
@@ -91,12 +101,9 @@ class Operands(Cursor):
             return Node("/", (self.argument(), self.argument()))
         if name == "binom":
             return Node("binom", (self.argument(), self.argument()))
-        if name in ("overline", "bar") and self.tokens[self.position + 2].text in (
-            "+",
-            "-",
-            "number",
-        ):
-            return Node("conj", (self.argument(),))
+        if name in ("overline", "bar") and self.tokens[self.position + 2].text in ("+", "-"):
+            inner = self.argument()
+            return symbol(f"overline {inner}") if variables(inner) else Node("conj", (inner,))
         if name in _MARKED:
             return self.subscripted(f"{name} {self.label()}")
         if name in ("sum", "prod"):
@@ -117,12 +124,10 @@ class Operands(Cursor):
 
     def number(self, token: Token) -> Node:
         """Return a number, a mixed number, or one in another base."""
-        value, digits = literal(token.text)
-        if self.at("_"):
-            self.take()
-            return number(in_base(token.text, self.label()))
-        if digits or value.denominator != 1:
-            return number(value)
+        written = self.written_number(token)
+        value, digits = written.value, literal(token.text).digits
+        if digits or not isinstance(value, Fraction) or value.denominator != 1:
+            return written
         first, second, third = (self.tokens[self.position + k] for k in range(3))
         if first.text == "frac" and first.kind == "command":
             self.take()
@@ -136,13 +141,20 @@ class Operands(Cursor):
             raise ParseError("two numbers side by side")
         return number(value)
 
+    def written_number(self, token: Token) -> Node:
+        """Return the number of one token, and of the base that follows it."""
+        if not self.at("_"):
+            return number(literal(token.text).value)
+        self.take()
+        return number(in_base(token.text, self.label()))
+
     def letters(self, token: Token) -> Node:
         """Return the name that a run of letters is, or the product of its letters."""
         name = token.text
         if name in FUNCTION_NAMES or name in _NAMED or (name in GREEK and len(name) > 1):
             return self.named(name)
         if len(name) == 1:
-            return self.subscripted(name)
+            return self.applied(name) if self.at("(") else self.subscripted(name)
         for prefix in _GLUED:
             if name.startswith(prefix) and len(name) <= len(prefix) + 2:  # sinx
                 return self.split(name, len(prefix))
@@ -151,6 +163,14 @@ class Operands(Cursor):
         if len(name) > 2 and not is_product(name):
             raise ParseError(f"'{name[:20]}' is a word")
         return self.split(name, 1)
+
+    def applied(self, name: str) -> Node:
+        """Return f(x), C(n, k), or a letter before a bracket that it multiplies."""
+        if name == "C" and any(token.text == "," for token in self.tokens[self.position :]):
+            return self.pair("binom")
+        if name in _APPLIED:
+            return Node("apply", (symbol(name), self.group("(")))
+        return symbol(name)
 
     def split(self, name: str, size: int) -> Node:
         """Return what the first letters of a run are, and leave the others."""
@@ -219,12 +239,16 @@ class Operands(Cursor):
 
     def pair(self, name: str) -> Node:
         """Return a function of two or more arguments, as gcd(12, 18)."""
-        self.expect("(")
+        opening = self.take().text
+        if opening not in ("(", "{", "lbrace"):
+            raise ParseError(f"'(' should stand where '{opening[:20]}' does")
         arguments = [self.sum()]
         while self.at(","):
             self.take()
             arguments.append(self.sum())
-        self.expect(")")
+        self.expect({"(": ")", "{": "}", "lbrace": "rbrace"}[opening])
+        if name == "binom" and len(arguments) != 2:
+            raise ParseError("a binomial of other than two numbers")
         return Node(name, tuple(arguments))
 
     def iterated(self, name: str) -> Node:
@@ -267,7 +291,8 @@ class Operands(Cursor):
             return number(literal(token.text).value)
         if token.kind == "letters":
             return symbol(token.text)
-        return self.begun(token.text)
+        with self.deeper():
+            return self.begun(token.text)
 
     def label(self) -> str:
         """Return the text of a subscript, or of what a bar is drawn over."""

@@ -50,12 +50,17 @@ def expression(sequence: Sequence[Token]) -> Node:
     return node
 
 
+MAX_SIGNS = 20  # before one factor
+MAX_MARKS = 60  # "!", "%" and degree signs of an expression
+
+
 class Parser(Operands):
     """The operators, loosest first."""
 
+    marks = 0
+
     def sum(self) -> Node:
         """Return terms with signs between them."""
-        self.deeper()
         terms = [self.product()]
         while self.at("+", "-", "pm", "mp"):
             sign = self.take().text
@@ -64,7 +69,6 @@ class Parser(Operands):
         node = terms[0] if len(terms) == 1 else Node("+", tuple(terms))
         if self.at("over", "choose"):  # TeX's own, as in {3 \\over 7}
             node = Node("/" if self.take().text == "over" else "binom", (node, self.sum()))
-        self.depth -= 1
         return node
 
     def product(self) -> Node:
@@ -106,12 +110,12 @@ class Parser(Operands):
         signs: list[str] = []
         while self.at("+", "-", "pm", "mp"):
             signs.append(self.take().text)
-            if len(signs) > 20:
-                raise ParseError("too many signs")
+        if len(signs) > MAX_SIGNS:
+            raise ParseError("too many signs")
         node = self.power()
-        for sign in reversed(signs):
-            node = node if sign == "+" else Node(sign, (node,))
-        return node
+        for sign in reversed([sign for sign in signs if sign in ("pm", "mp")]):
+            node = Node(sign, (node,))
+        return Node("-", (node,)) if signs.count("-") % 2 else node
 
     def power(self) -> Node:
         """Return a factor without signs."""
@@ -122,19 +126,27 @@ class Parser(Operands):
         return Node("^", (base, self.exponent()))
 
     def exponent(self) -> Node:
-        """Return what stands after ``^``."""
-        self.deeper()
-        node = self.group("{") if self.at("{") else self.signed()
+        """Return what stands after ``^``: a group, or one operand, whose number is not mixed."""
+        negative = False
+        while self.at("+", "-"):
+            negative ^= self.take().text == "-"
+        if self.at("{"):
+            node = self.group("{")
+        else:
+            number = self.next.kind == "number"
+            node = self.written_number(self.take()) if number else self.postfix()
         if self.at("^", "**"):
             self.take()
             node = Node("^", (node, self.exponent()))
-        self.depth -= 1
-        return node
+        return Node("-", (node,)) if negative else node
 
     def postfix(self) -> Node:
         """Return an operand with the factorial, percent and degree signs after it."""
         node = self.operand()
         while self.at("!", "%", "degree"):
+            self.marks += 1
+            if self.marks > MAX_MARKS:
+                raise ParseError("too many signs")
             head = self.take().text
             if head == "!" and self.at("!"):
                 self.take()

@@ -8,6 +8,7 @@ A tree is a ``Node(head, args, value)``. The heads:
     %  °  !  !!  abs  floor  ceil  conj      one arg
     binom  mod  log                          two args; log has the argument and the base
     gcd  lcm  max  min                       one or more args
+    apply                                    the name of a function, and its argument
     sum  prod                                body, index (a symbol), from, to
     pm  mp                                   one arg, the plus-minus and minus-plus of it
     sin  cos  ...                            one arg, the names in FUNCTIONS
@@ -68,6 +69,11 @@ def is_infinite_sign(node: Node) -> int:
     if node.head == "-" and node.args[0] == symbol("infinity"):
         return -1
     return int(node == symbol("infinity"))
+
+
+def bits(value: Fraction) -> int:
+    """Return the bits of numerator and denominator together."""
+    return value.numerator.bit_length() + value.denominator.bit_length()
 
 
 def walk(node: Node) -> Iterator[Node]:
