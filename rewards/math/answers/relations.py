@@ -98,7 +98,9 @@ def _is_near(exact: list[Token], rounded: list[Token]) -> bool:
     try:
         first, second = (order(expression(side)) for side in (exact, rounded))
     except ExpressionError:
-        return _name_or_none(exact) is not None or any(token.kind == "text" for token in exact)
+        return _name_or_none(exact) is not None or any(
+            token.kind in ("text", "money") for token in exact
+        )
     decimals = [token.text.partition(".")[2] for token in rounded if token.kind == "number"]
     step = 10.0 ** -len(decimals[0]) if len(decimals) == 1 else 0.0
     return abs(first - second) <= (step if step < 1 else 0.5) * (1 + 1e-9)

@@ -31,8 +31,6 @@ def unit(tokens: Sequence[Token]) -> Unit | None:
         >>> unit(lexed("maybe")) is None
         True
     """
-    if len(tokens) == 2 and tokens[0].text == "degree" and tokens[1].text in ("C", "F"):
-        return Unit(number(1), ((NAMES[f"°{tokens[1].text}"][1], 1),))
     reading = _Reading()
     parts = _parts(tokens)
     position = 0

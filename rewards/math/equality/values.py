@@ -158,7 +158,7 @@ def _same_at(left: Node, right: Node, values: dict[str, Fraction]) -> tuple[bool
         refined = measured(left, values, finer).value, measured(right, values, finer).value
         if apart > noise and _stable(first.value, second.value, *refined):
             return False, real
-        if needed > most and proven is None:
+        if 2 * max(first.span, second.span) > most:
             raise OverBudget("takes too many digits to work out")
         bits = most if bits < most < needed else max(2 * bits, needed)
     if agree:

@@ -69,6 +69,8 @@ _SAME = {  # spellings of one command
 _ESCAPED = {"{": "lbrace", "}": "rbrace", "$": "$", "%": "%", "|": "|"}
 _NUMBERS = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
 _ONE_SIGN = {"|", "(", ")", "[", "]", ":", "<", ">", "%"}
+_COMMAND = re.compile(r"\\[A-Za-z]{2}")
+_JOINED = re.compile(r",|\band\b|\bor\b")
 _CONNECTORS = {"and", "or"}
 
 
@@ -98,13 +100,16 @@ def tokens(text: str) -> list[Token]:
             raise ParseError(f"cannot read {text[position]!a}")
         kind, content = str(match.lastgroup), match[match.lastgroup or 0]
         position = match.end()
+        if kind == "text" and _COMMAND.search(content):  # \mathbf{\frac12}
+            position = text.index("{", match.start())
+            continue
         if kind in ("skip", "styled"):
             spaced = spaced or kind == "skip"
             continue
         if kind == "number" and depth and _LISTED.match(content):
             content = content.partition(",")[0]  # (1,000) has two elements
             position = match.start() + len(content)
-        listed = "," in content and not re.fullmatch(NUMBER, content.strip())
+        listed = _JOINED.search(content) and not re.fullmatch(NUMBER, content.strip())
         if kind == "text" and listed and len(content) < 200:  # \text{A, B}
             found.extend(_listed(content))
             continue
@@ -120,14 +125,12 @@ def tokens(text: str) -> list[Token]:
 def _listed(content: str) -> list[Token]:
     r"""Return the tokens of a ``\\text{...}`` with commas in it."""
     found: list[Token] = []
-    for part in re.split("(,)", content):
+    for part in re.split(r"(,|\band\b|\bor\b)", content):
         words = part.strip()
-        joins = words.partition(" ")
         if words == ",":
             found.append(Token("op", ","))
-        elif joins[0] in _CONNECTORS:
-            found.append(Token("text", joins[0]))
-            found.extend([_written(joins[2], True)] if joins[2] else [])
+        elif words in _CONNECTORS:
+            found.append(Token("text", words))
         elif words:
             found.append(_written(words, True))
     return found

@@ -312,12 +312,12 @@ def is_product(name: str) -> bool:
     """Tell whether a run of letters is a product, as xyz or pqr are, rather than a word.
 
     Example:
-        >>> [is_product(name) for name in ("xyz", "abc", "rst", "stop", "cm")]
+        >>> [is_product(name) for name in ("xyz", "abc", "lwh", "stop", "cat")]
         [True, True, True, False, False]
     """
     letters = sorted(set(name))
     neighbours = ord(letters[-1]) - ord(letters[0]) == len(letters) - 1
-    return neighbours or set(letters) <= set("abcxyz")
+    return neighbours or set(letters) <= set("abcxyz") or not set(letters) & set("aeiouy")
 
 
 def _mixed(whole: Node, above: Node, below: Node) -> Node:

@@ -92,6 +92,8 @@ _ORDINAL = re.compile(
     rf"(?<=[0-9])(?:\^\{{{_STYLE}(?:st|nd|rd|th)\}}\}}|\^?{_STYLE}(?:st|nd|rd|th)\}}"
     r"|\^\{(?:st|nd|rd|th)\}|(?:st|nd|rd|th)(?![A-Za-z]))"
 )
+_TEMPERATURE = re.compile(r"\\degree\s{0,3}(?:\\(?:text|mathrm)\s?\{)?\s?([CF])(?![A-Za-z])\}?")
+_SCALES = {"C": r"\text{ celsius}", "F": r"\text{ fahrenheit}"}
 _RATE = re.compile(  # \frac{\text{miles}}{\text{hour}}
     rf"\\frac\s?\{{{_STYLE}([A-Za-z ]+)\}}\}}\s?\{{{_STYLE}([A-Za-z ]+)\}}(\^\d)?\}}"
 )
@@ -116,6 +118,7 @@ def normalised(text: str) -> str:
         text = _LETTER_TIMES.sub(r"\\cdot ", text)
     if "\\" in text:
         text = _FRACTION.sub(r"\\frac", _DEGREE.sub(r"\\degree ", text))
+        text = _TEMPERATURE.sub(lambda scale: _SCALES[scale[1]], text)
         text = _RATE.sub(r"\\text{\1} / \\text{\2}\3", text)
     if "{" in text:
         text = _BRACED.sub(r"\1", text)
