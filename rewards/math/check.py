@@ -14,8 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bakeoff.rewards.math.answers.kinds import Answer, Choice, Value, Words
-from bakeoff.rewards.math.answers.reading import NUMBER_SETS, chosen, is_plain, read, words
-from bakeoff.rewards.math.comparing import ROUNDED, Comparison, compared, has_value
+from bakeoff.rewards.math.answers.reading import read
+from bakeoff.rewards.math.answers.words import NUMBER_SETS, chosen, is_plain, words
+from bakeoff.rewards.math.comparing import ROUNDED, Comparison, compared
+from bakeoff.rewards.math.defined import has_value
 from bakeoff.rewards.math.equality.budget import one_budget
 from bakeoff.rewards.math.expressions.tree import ExpressionError, Node
 from bakeoff.rewards.math.extraction import MAX_ANSWER, extracted

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 from bakeoff.rewards.math.answers.kinds import (
@@ -21,7 +20,6 @@ from bakeoff.rewards.math.answers.regions import as_region
 from bakeoff.rewards.math.answers.units import compatible, is_countable
 from bakeoff.rewards.math.answers.zeros import same_zeros
 from bakeoff.rewards.math.equality.exact import rational
-from bakeoff.rewards.math.equality.modular import TallTower
 from bakeoff.rewards.math.equality.rounding import decimal_digits, rounds_to
 from bakeoff.rewards.math.equality.values import Equality, same_value
 from bakeoff.rewards.math.expressions.tree import (
@@ -293,27 +291,3 @@ def _as_relation(answer: Answer) -> Relation | None:
             if is_infinite_sign(high) and variables(low):
                 return Relation("le" if low_closed else "<", low, symbol(name))
     return None
-
-
-def has_value(answer: Answer) -> None:
-    """Check that every expression in an answer has a value, whatever its variables are.
-
-    Raises:
-        ExpressionError: one has none, as 1/0.
-        OverBudget: one takes too long to work out.
-    """
-    match answer:
-        case Value(node):
-            if not is_infinite_sign(node):
-                with suppress(TallTower):  # it equals itself as written
-                    same_value(node, node)
-        case Collection(items=items):
-            for item in items:
-                has_value(item)
-        case Matrix(rows):
-            for row in rows:
-                for cell in row:
-                    has_value(cell)
-        case Relation(_, left, right):
-            if same_value(left, right).equal:
-                raise ExpressionError("a relation that says nothing")

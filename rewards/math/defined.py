@@ -1,0 +1,34 @@
+"""Has everything in an answer a value? A right answer that has none is an error in the data."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from bakeoff.rewards.math.answers.kinds import Answer, Collection, Matrix, Relation, Value
+from bakeoff.rewards.math.equality.modular import TallTower
+from bakeoff.rewards.math.equality.values import same_value
+from bakeoff.rewards.math.expressions.tree import ExpressionError, is_infinite_sign
+
+
+def has_value(answer: Answer) -> None:
+    """Check that every expression in an answer has a value, whatever its variables are.
+
+    Raises:
+        ExpressionError: one has none, as 1/0.
+        OverBudget: one takes too long to work out.
+    """
+    match answer:
+        case Value(node):
+            if not is_infinite_sign(node):
+                with suppress(TallTower):  # it equals itself as written
+                    same_value(node, node)
+        case Collection(items=items):
+            for item in items:
+                has_value(item)
+        case Matrix(rows):
+            for row in rows:
+                for cell in row:
+                    has_value(cell)
+        case Relation(_, left, right):
+            if same_value(left, right).equal:
+                raise ExpressionError("a relation that says nothing")
