@@ -5,9 +5,15 @@ from __future__ import annotations
 from contextlib import suppress
 
 from bakeoff.rewards.math.answers.kinds import Answer, Collection, Matrix, Relation, Value
+from bakeoff.rewards.math.equality.exact import rational
 from bakeoff.rewards.math.equality.modular import TallTower
 from bakeoff.rewards.math.equality.values import same_value
-from bakeoff.rewards.math.expressions.tree import ExpressionError, is_infinite_sign
+from bakeoff.rewards.math.expressions.tree import (
+    ExpressionError,
+    Node,
+    OverBudget,
+    is_infinite_sign,
+)
 
 
 def has_value(answer: Answer) -> None:
@@ -19,9 +25,8 @@ def has_value(answer: Answer) -> None:
     """
     match answer:
         case Value(node):
-            if not is_infinite_sign(node):
-                with suppress(TallTower):  # it equals itself as written
-                    same_value(node, node)
+            if node.head != "number" and not is_infinite_sign(node):
+                _has_value(node)
         case Collection(items=items):
             for item in items:
                 has_value(item)
@@ -32,3 +37,11 @@ def has_value(answer: Answer) -> None:
         case Relation(_, left, right):
             if same_value(left, right).equal:
                 raise ExpressionError("a relation that says nothing")
+
+
+def _has_value(node: Node) -> None:
+    with suppress(OverBudget):
+        if rational(node) is not None:
+            return
+    with suppress(TallTower):  # it equals itself as written
+        same_value(node, node)

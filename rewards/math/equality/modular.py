@@ -17,7 +17,7 @@ import functools
 import random
 from fractions import Fraction
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from bakeoff.rewards.math.equality.exact import rational
 from bakeoff.rewards.math.equality.towers import tower
@@ -125,7 +125,7 @@ class _Reduction:
     def of(self, node: Node) -> int:
         head, args = node.head, node.args
         if head == "number":
-            value = Fraction(node.value or 0)
+            value = cast(Fraction, node.value)
             if value.denominator == 1:
                 return value.numerator % self.prime
             return value.numerator * self.inverse(value.denominator) % self.prime

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from bakeoff.rewards.math.equality.arbitrary import (
     CONTEXT,
@@ -102,7 +102,7 @@ class _Evaluation:
         spend(1 + self.cost)
         head, args = node.head, node.args
         if head == "number":
-            return from_fraction(Fraction(node.value or 0))
+            return from_fraction(cast(Fraction, node.value))
         if head == "symbol":
             return self.symbol(str(node.value))
         if head in ("sum", "prod"):
