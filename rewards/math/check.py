@@ -19,7 +19,7 @@ from bakeoff.rewards.math.answers.words import NUMBER_SETS, chosen, is_plain, wo
 from bakeoff.rewards.math.comparing import ROUNDED, Comparison, compared
 from bakeoff.rewards.math.defined import has_value
 from bakeoff.rewards.math.equality.budget import one_budget
-from bakeoff.rewards.math.expressions.tree import ExpressionError, Node
+from bakeoff.rewards.math.expressions.tree import ExpressionError, Node, OverBudget
 from bakeoff.rewards.math.extraction import MAX_ANSWER, extracted
 from bakeoff.rewards.math.forms import FORMS, has_form
 
@@ -33,12 +33,15 @@ class Gold:
         form: what a reply must be besides equal: "value", "result" or "expanded".
         bare: whether a reply may give its answer without a box or a marker.
         answer: what was read.
+        too_large: whether its value takes too long to work out. It equals itself as written, and
+            what it cannot be told from is not scored.
     """
 
     text: str
     form: str
     bare: bool
     answer: Answer = field(compare=False)
+    too_large: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ def compile_gold(text: str, *, form: str = "value", bare: bool = True) -> Gold:
             raise ExpressionError(f"longer than {MAX_ANSWER} characters")
         with one_budget():
             answer = read(text)
-            has_value(answer)
+            too_large = not _is_worked_out(answer)
         if isinstance(answer, Words) and not (answer in NUMBER_SETS or is_plain(text)):
             raise ExpressionError("neither mathematics that is known here nor words")
     except ExpressionError as error:
@@ -105,7 +108,15 @@ def compile_gold(text: str, *, form: str = "value", bare: bool = True) -> Gold:
         raise ValueError(f"cannot read the right answer {text[:80]!r}: too deep") from None
     if not has_form(answer, form):
         raise ValueError(f"the right answer {text[:80]!r} does not have the form '{form}'")
-    return Gold(text, form, bare, answer)
+    return Gold(text, form, bare, answer, too_large)
+
+
+def _is_worked_out(answer: Answer) -> bool:
+    try:
+        has_value(answer)
+    except OverBudget:
+        return False
+    return True
 
 
 def check(gold: str | Gold, reply: str) -> Verdict:
@@ -199,6 +210,8 @@ def _judged(gold: Gold, text: str) -> Comparison:
         with one_budget():
             comparison = _compared(gold, text)
     except ExpressionError as error:
+        if gold.too_large and isinstance(error, OverBudget):
+            raise _Unclear("the right answer is too large to work out", "exact") from None
         return Comparison(False, str(error), "parse")
     except (RecursionError, MemoryError):
         return Comparison(False, "too deep or too large", "parse")

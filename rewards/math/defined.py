@@ -6,7 +6,6 @@ from contextlib import suppress
 
 from bakeoff.rewards.math.answers.kinds import Answer, Collection, Matrix, Relation, Value
 from bakeoff.rewards.math.equality.exact import rational
-from bakeoff.rewards.math.equality.modular import TallTower
 from bakeoff.rewards.math.equality.values import same_value
 from bakeoff.rewards.math.expressions.tree import (
     ExpressionError,
@@ -43,5 +42,4 @@ def _has_value(node: Node) -> None:
     with suppress(OverBudget):
         if rational(node) is not None:
             return
-    with suppress(TallTower):  # it equals itself as written
-        same_value(node, node)
+    same_value(node, node)

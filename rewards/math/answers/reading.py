@@ -38,7 +38,7 @@ from bakeoff.rewards.math.answers.words import NUMBER_SETS, choice_of, spoken, u
 from bakeoff.rewards.math.expressions.lexing import Token, tokens
 from bakeoff.rewards.math.expressions.literals import quick
 from bakeoff.rewards.math.expressions.parsing import expression
-from bakeoff.rewards.math.expressions.spelling import normalised, unwrapped
+from bakeoff.rewards.math.expressions.spelling import normalised, peeled, unwrapped
 from bakeoff.rewards.math.expressions.tree import Node, ParseError, walk
 
 _MATRICES = {"matrix", "pmatrix", "bmatrix", "Bmatrix", "array", "smallmatrix"}
@@ -68,6 +68,7 @@ def read(text: str) -> Answer:
         text = unwrapped(whole)
     if not text:
         raise ParseError("no answer")
+    text = peeled(text)
     special = spoken(text)
     if special is not None:
         return special

@@ -72,10 +72,6 @@ class Congruence(NamedTuple):
     has_functions: bool
 
 
-class TallTower(OverBudget):
-    """A power of powers that only another one can be told from."""
-
-
 class _Tower(Exception):
     """An exponent that is too large to be worked out."""
 
@@ -104,7 +100,7 @@ def congruent(left: Node, right: Node) -> Congruence:
     except _Tower:  # all towers of a base become the same in the end, modulo whatever
         same, has_functions = _compared(left, right, TOWER_PRIME)
         if same or has_functions:
-            raise TallTower("a power too large to work out") from None
+            raise OverBudget("a power too large to work out") from None
         return Congruence(False, False)
 
 

@@ -86,6 +86,7 @@ _OVERLINED = re.compile("(?:[0-9][\u0305\u0304])+")
 _ROOT = re.compile(r"√\s{0,3}([0-9]+(?:\.[0-9]+)?|[A-Za-z]|\\pi\b)")
 
 _DEGREE = re.compile(r"\^\s{0,3}(?:\{\s{0,3})?\\circ\b(?:\s{0,3}\})?")
+MANY_BRACKETS = 20
 _BRACED = re.compile(r"(?<![A-Za-z])\{([-+.:=<>])\}")  # braces that keep TeX from spacing a sign
 _STYLE = r"\\(?:text|mathrm|textsuperscript)\{"
 _ORDINAL = re.compile(
@@ -124,6 +125,26 @@ def normalised(text: str) -> str:
         text = _BRACED.sub(r"\1", text)
     text = _ORDINAL.sub("", text)
     return text.strip()
+
+
+def peeled(text: str) -> str:
+    """Return a text without most of a great many brackets that surround all of it.
+
+    Example:
+        >>> peeled("(" * 800 + "8" + ")" * 800), peeled("((1)+(2))")
+        ('(8)', '((1)+(2))')
+    """
+    opening = len(text) - len(text.lstrip("("))
+    closing = len(text) - len(text.rstrip(")"))
+    extra = min(opening, closing) - 1
+    if extra < MANY_BRACKETS:
+        return text
+    inner, depth = text[extra:-extra], 0
+    for sign in inner:
+        depth += (sign == "(") - (sign == ")")
+        if depth < 0:
+            return text
+    return inner
 
 
 def unwrapped(text: str) -> str:
