@@ -123,6 +123,13 @@ def test_what_models_write_is_right() -> None:
     assert {pair: verdict for pair, verdict in verdicts.items() if not verdict.correct} == {}
 
 
+def test_a_gold_beyond_the_budget_equals_itself_as_written_and_nothing_is_claimed_besides() -> None:
+    # taller and taller towers of nines have the same residue modulo whatever, in the end
+    assert check("9^{9^{9^9}}", "9^{9^{9^{9^9}}}").correct is None
+    assert check("9^{9^{9^9}}", r"\boxed{9^{9^{9^9}}}").correct is True
+    assert check("50000!", r"\boxed{50000 \cdot 49999!}").correct is None
+
+
 @pytest.mark.parametrize("gold", ["1", "x^2+y^2=1"])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_reply_makes_itself_unscored_or_takes_long(name: str, gold: str) -> None:
