@@ -19,20 +19,22 @@ from bakeoff.rewards.math.answers.kinds import (
 from bakeoff.rewards.math.answers.regions import as_region
 from bakeoff.rewards.math.answers.units import compatible, is_countable
 from bakeoff.rewards.math.answers.zeros import same_zeros
-from bakeoff.rewards.math.equality.exact import rational
-from bakeoff.rewards.math.equality.rounding import decimal_digits, rounds_to
+from bakeoff.rewards.math.equality.rounding import rounds_to
 from bakeoff.rewards.math.equality.values import Equality, same_value
 from bakeoff.rewards.math.expressions.tree import (
     ExpressionError,
     Node,
     OverBudget,
     is_infinite_sign,
+    number,
     substituted,
     symbol,
     variables,
+    walk,
 )
 
 MAX_ITEMS = 200
+_DEGREES = (("degree", 1),)
 ROUNDED = "equal, rounded"
 
 
@@ -120,10 +122,12 @@ def _values(gold: Value, answer: Value) -> Comparison:
     if gold.unit is None and answer.unit is not None and not is_countable(answer.unit):
         return Comparison(False, "words that are no unit", "type")
     if gold.unit is not None and answer.unit is not None:
-        if not compatible(gold.unit, answer.unit):
+        if not compatible(gold.unit, answer.unit) and not _are_angles(gold, answer):
             return Comparison(False, "another unit", "type")
         if gold.unit.base == answer.unit.base and gold.unit.factor != answer.unit.factor:
             one, other = (Node("*", (v.node, v.unit.factor)) for v in (gold, answer) if v.unit)
+    if _are_angles(gold, answer):
+        one, other = (_in_radians(side) for side in (gold, answer))
     if one == other:
         return _said(True, "text")
     infinite = is_infinite_sign(one), is_infinite_sign(other)
@@ -133,6 +137,22 @@ def _values(gold: Value, answer: Value) -> Comparison:
     if equality.equal is False and _rounded(gold, answer, one, other):
         return Comparison(True, ROUNDED, "numeric")
     return _said(*equality)
+
+
+def _are_angles(gold: Value, answer: Value) -> bool:
+    """Tell whether one value is in degrees and the other one in radians, said or by its pi."""
+    units = [side.unit.base if side.unit else () for side in (gold, answer)]
+    if _DEGREES not in units or units[0] == units[1]:
+        return False
+    other = answer if units[0] == _DEGREES else gold
+    said = other.unit is not None and other.unit.base == (("radian", 1),)
+    return said or (other.unit is None and symbol("pi") in walk(other.node))
+
+
+def _in_radians(side: Value) -> Node:
+    if side.unit is None or side.unit.base != _DEGREES:
+        return side.node
+    return Node("*", (side.node, Node("/", (symbol("pi"), number(180)))))
 
 
 def _same_name(left: str, right: str) -> bool:
@@ -187,9 +207,9 @@ def _matrices(gold: Matrix, answer: Matrix) -> Comparison:
 
 def _collections(gold: Collection, answer: Collection) -> Comparison:
     kinds = {gold.kind, answer.kind}
-    if "tuple" in kinds:
-        listed = gold if gold.kind == "list" else answer
-        if not _is_point(listed):
+    points = _is_point(gold), _is_point(answer)
+    if "tuple" in kinds or points[0] != points[1]:
+        if not any(points) or "set" in kinds:
             return _differ(gold, answer)
         return _ordered(*(_coordinates(found) for found in (gold, answer)))
     if kinds == {"set"} and len(gold.items) != len(answer.items):
@@ -199,7 +219,8 @@ def _collections(gold: Collection, answer: Collection) -> Comparison:
 
 def _is_point(answer: Collection) -> bool:
     """Tell whether a list gives each of several variables a value, as x = 1, y = 2."""
-    names = [item.name for item in answer.items if isinstance(item, Value) and item.name]
+    named = [item.name for item in answer.items if isinstance(item, Value) and item.name]
+    names = [name.partition("_")[0] for name in named]  # x_1 and x_2 are solutions for one x
     return answer.kind == "list" and len(set(names)) == len(answer.items)
 
 
@@ -259,19 +280,13 @@ def _regions(gold: Region, answer: Region) -> Comparison:
         return Comparison(False, "another set", "type")
     last = "text"
     for one, other in zip(gold.intervals, answer.intervals, strict=True):
-        if one[2:] != other[2:]:
+        if one[2:4] != other[2:4]:
             return Comparison(False, "other end points", "type")
-        found = _ordered(*(tuple(map(_end, interval[:2])) for interval in (one, other)))
+        found = _ordered(*(tuple(map(Value, side[:2], side.digits)) for side in (one, other)))
         if not found.equal:
             return found
         last = found.tier
     return _said(True, last)
-
-
-def _end(node: Node) -> Value:
-    """Return an end point as a value; a decimal with its digits, for it may be rounded."""
-    value = rational(node) if not variables(node) and not is_infinite_sign(node) else None
-    return Value(node, 0 if value is None else decimal_digits(value))
 
 
 def _curves(gold: Answer, answer: Answer) -> Comparison | None:

@@ -24,7 +24,9 @@ _SINGLE = re.compile(r"\\boxed\s{1,8}([0-9A-Za-z]+)\s{0,8}[.$]{0,3}\s{0,8}\Z")
 _SO = re.compile(r"(?:therefore|thus|hence|so)[,:]?\s+", re.IGNORECASE)
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)  # a backslash takes the next character with it
 _MARKER = re.compile(r"answer(?:\*\*)?\s{0,3}(?:\bis\b|:|=)|####|<answer>", re.IGNORECASE)
-_SENTENCE = re.compile(r"\.\$?\s+(?=[A-Z]|\$?\\)|,?\s+(?:because|since)\s")
+_SENTENCE = re.compile(  # its end, or the reason that follows
+    r"\.\$?\s{1,8}(?!Or\b|Maybe\b|Perhaps\b|But\b)(?=[A-Z]|\$?\\)|,?\s(?:because|since)\s"
+)
 
 _DISPLAYS = (
     ("$$", "$$"),

@@ -68,6 +68,38 @@ WRONG = {
         *[(r"\max(0,3-|x-50|)", "0"), ("ab", "ab+(|a|+a)(|b|-b)")],
     ],
 }
+WRONG["an exponent or an end point has no tolerance either"] = [
+    *[("2", "2^{1+10^{-60}}"), ("1", "2^{10^{-300}}"), ("1", r"\sqrt[10^{100}]{2}")],
+    *[("x", "x^{1+10^{-300}}"), ("x^2", f"x^{{2.{'0' * 57}1}}"), ("f(x)", "f(x+10^{-40})")],
+    *[(r"[0,\sqrt2]", r"[0,\frac{141421}{100000}]"), (r"x<\frac13", r"x<\frac{333333}{1000000}")],
+    (r"[0,\frac{1234567}{1000000}]", r"[0,\frac{123457}{100000}]"),
+    *[("0", r"\max(0,1-|x-10^3|)"), ("0", r"\max(0,1-|x-10\cdot10|)")],
+]
+WRONG["a point has an order, and a side of an equation says something"] = [
+    *[("x=1,y=2", "2,1"), ("x=1,y=2", r"\{2,1\}"), ("1,2", "y=1,x=2"), ("x=1,y=2", "x=2,y=1")],
+    *[("5", "3:4=5"), ("5", "6:7=5"), ("5", "x=6x=5")],
+]
+DENIALS = (
+    "(B) is wrong; (B) is not the answer; B. is the wrong one; B: maybe; (B) and 13; (B) 12 and C13; "
+    "(B) 12 / the third one; (B) 12, not sure; (B) unless it is none; (B) or (C)"
+)
+WRONG["a choice that is denied or doubted is none"] = [
+    ("B", reply) for reply in DENIALS.split("; ")
+]
+WRONG["numbers in letters are no units"] = [
+    ("5", f"5 {word}")
+    for word in [
+        "sixes",
+        "thirteens",
+        "sixties",
+        "lakhs",
+        "crores",
+        "millionths",
+        "twelfths",
+        "percentages",
+        "minuses",
+    ]
+]
 RIGHT = [
     *[("B", r"\textbf{(B)}\ 12"), ("B", "(B) 12"), ("B", "B) 12"), ("A, C", r"\text{A and C}")],
     *[(r"\text{(A), (C)}", "A, C"), ("i", "(i)"), ("e", "(e)"), ("a", "(a)")],
@@ -89,9 +121,19 @@ RIGHT = [
     ],
     *[(r"60\text{ mph}", r"60\frac{\text{miles}}{\text{hour}}"), (r"9.8\text{ m/s}^2", "9.8 m/s²")],
     *[("3:4", "x:y=3:4"), (r"12^{\text{th}}", "12th"), ("8:34 p.m.", r"8{:}34\text{ PM}")],
+    *[("B", "(B) a circle"), ("B", "B. a dog"), ("A", "A) A triangle"), ("B", "Option B: 12")],
+    *[("(2,3)", r"\boxed{{(2,3)}}"), ("x=5", r"\boxed{{x=5}}"), ("x>3", r"\boldsymbol{x>3}")],
+    *[("[1,2]", r"\color{red}{[1,2]}"), (r"\text{no}", r"\displaystyle \text{no}")],
+    *[("2A_{16}", r"\displaystyle 2A_{16}\,"), ("8:00 AM", r"\displaystyle 8:00 AM")],
+    *[(r"\frac\pi3", r"60^\circ"), (r"60^\circ", r"\frac\pi3\text{ radians}"), ("90^\\circ", "90")],
+    *[("5", "5 sheep"), ("5", "5 children"), ("2,3", "x_1=3, x_2=2")],
     *[("x=1, y=-2", r"\begin{cases}x=1\\y=-2\end{cases}"), ("(1,2)", "x = 1, y = 2")],
 ]
 HOSTILE = {
+    "bars over bars": r"\overline{a+" * 50 + "x" + "}" * 50,
+    "a sum of binomials": "+".join([r"\binom{20000}{10000}"] * 98),
+    "a set of binomials": ",".join(rf"\binom{{20000}}{{{10000 - k}}}" for k in range(90)),
+    "blanks": r"\boxed" + " " * 4800 + "5",
     "4,500 digits": "9" * 4500,
     "4,500 decimals": "0." + "1" * 4500,
     "percent signs": "5" + "%" * 700,
@@ -156,3 +198,8 @@ def test_equal_values_that_no_theorem_bounds_are_left_to_sympy_or_not_told() -> 
 
     assert check(gold, reply).correct is not False
     assert check(gold, reply + "+10^{-30}").correct is False
+
+
+def test_an_interval_may_end_beyond_the_floats() -> None:
+    assert check("[0,10^{400}]", r"\boxed{[0,10^{400}]}").correct is True
+    assert check("[0,10^{400}]", r"\boxed{[0,10^{401}]}").correct is False

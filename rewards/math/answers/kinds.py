@@ -46,12 +46,13 @@ class Collection(NamedTuple):
 
 
 class Interval(NamedTuple):
-    """The real numbers between two end points."""
+    """The real numbers between two end points, with the digits of those that are decimals."""
 
     low: Node
     high: Node
     low_closed: bool
     high_closed: bool
+    digits: tuple[int, int] = (0, 0)
 
 
 class Region(NamedTuple):

@@ -121,7 +121,7 @@ def _multiple(tail: list[Token]) -> int | None:
 def _plain(sequence: list[Token]) -> Value:
     """Return a value without words; a degree sign at its end is its unit."""
     node = expression(sequence)
-    digits = _digits(sequence, node)
+    digits = digits_of(sequence, node)
     degrees = _in_degrees(node)
     return Value(node, digits) if degrees is None else Value(degrees, digits, _DEGREE)
 
@@ -144,7 +144,7 @@ def _in_degrees(node: Node) -> Node | None:
     return node._replace(args=tuple(kept))
 
 
-def _digits(sequence: list[Token], node: Node) -> int:
+def digits_of(sequence: list[Token], node: Node) -> int:
     """Return the significant digits of a decimal, whatever its sign; 0 of anything else."""
     while node.head in ("-", "%", "°"):
         node = node.args[0]

@@ -38,7 +38,7 @@ from bakeoff.rewards.math.answers.words import NUMBER_SETS, choice_of, spoken, u
 from bakeoff.rewards.math.expressions.lexing import Token, tokens
 from bakeoff.rewards.math.expressions.literals import quick
 from bakeoff.rewards.math.expressions.parsing import expression
-from bakeoff.rewards.math.expressions.spelling import normalised, peeled, unwrapped
+from bakeoff.rewards.math.expressions.spelling import normalised, plain, unwrapped
 from bakeoff.rewards.math.expressions.tree import Node, ParseError, walk
 
 _MATRICES = {"matrix", "pmatrix", "bmatrix", "Bmatrix", "array", "smallmatrix"}
@@ -62,13 +62,12 @@ def read(text: str) -> Answer:
     simple = quick(text)
     if simple is not None:
         return Value(*simple)
-    text = unwrapped(normalised(unwrapped(text)))
+    text = plain(unwrapped(normalised(unwrapped(text))))
     whole = unmarked(text)
     if whole is not None and re.search("[0-9]", whole):  # \text{15 cm}
         text = unwrapped(whole)
     if not text:
         raise ParseError("no answer")
-    text = peeled(text)
     special = spoken(text)
     if special is not None:
         return special
@@ -192,13 +191,14 @@ def _row(sequence: list[Token]) -> Answer:
 def _interval(kind: str, items: tuple[Answer, ...]) -> Region | None:
     """Return the interval of two values in brackets; in round ones only if one is infinite."""
     match items:
-        case (Value(low), Value(high)):
+        case (Value(low, low_digits), Value(high, high_digits)):
             if kind != "()" or {low, high} & {INFINITY, MINUS_INFINITY}:
                 closed = [
                     bracket in "[]" and node not in (INFINITY, MINUS_INFINITY)
                     for bracket, node in zip(kind, (low, high), strict=True)
                 ]
-                intervals = normal([Interval(low, high, *closed)])
+                digits = low_digits, high_digits
+                intervals = normal([Interval(low, high, closed[0], closed[1], digits)])
                 if not intervals:
                     raise ParseError("an interval from high to low")
                 return Region(intervals)

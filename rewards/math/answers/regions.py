@@ -7,6 +7,7 @@ keep the order in which they are written.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 
 from bakeoff.rewards.math.answers.kinds import (
@@ -39,8 +40,8 @@ def as_region(answer: Answer) -> Region | None:
     match answer:
         case Region():
             return answer
-        case Collection("tuple", (Value(low), Value(high))):
-            interval = normal([Interval(low, high, False, False)])
+        case Collection("tuple", (Value(low, one), Value(high, other))):
+            interval = normal([Interval(low, high, False, False, (one, other))])
             return Region(interval) if interval else None
         case Collection("set", items) if all(isinstance(item, Value) for item in items):
             return Region(normal([point(item.node) for item in items if isinstance(item, Value)]))
@@ -109,9 +110,10 @@ def normal(intervals: Sequence[Interval | None]) -> tuple[Interval, ...]:
         if merged and _touch(merged[-1], one):
             last = merged[-1]
             side = _compared(last.high, one.high)
-            high = one.high if side < 0 else last.high
             closed = (side <= 0 and one.high_closed) or (side >= 0 and last.high_closed)
-            merged[-1] = Interval(last.low, high, last.low_closed, closed)
+            further = one if side < 0 else last
+            digits = (last.digits[0], further.digits[1])
+            merged[-1] = Interval(last.low, further.high, last.low_closed, closed, digits)
         else:
             merged.append(one)
     return tuple(merged)
@@ -146,8 +148,8 @@ def order(node: Node) -> float:
         if not is_real(value, _BITS):
             raise ExpressionError("an end point that is not real")
         return float(value.real)
-    except OverflowError:
-        raise ExpressionError("an end point too large to work out") from None
+    except OverflowError:  # two such values are compared exactly
+        return sys.float_info.max if exact is None or exact > 0 else -sys.float_info.max
 
 
 def _compared(left: Node, right: Node) -> int:

@@ -21,7 +21,7 @@ from bakeoff.rewards.math.answers.kinds import (
     Value,
     point,
 )
-from bakeoff.rewards.math.answers.quantities import is_name
+from bakeoff.rewards.math.answers.quantities import digits_of, is_name
 from bakeoff.rewards.math.answers.regions import complement, normal, order
 from bakeoff.rewards.math.answers.structure import split
 from bakeoff.rewards.math.answers.unit_table import NOT_UNITS
@@ -70,7 +70,8 @@ def related(sides: list[list[Token]], signs: Sequence[str], read: Reader) -> Ans
     if set(signs) <= _LESS.keys() or set(signs) <= _MORE.keys():
         if signs[0] in _MORE:
             sides, signs = sides[::-1], [_MORE[sign] for sign in reversed(signs)]
-        return _inequality([_side(side) for side in sides], signs)
+        nodes = [_side(side) for side in sides]
+        return _inequality(nodes, signs, list(map(digits_of, sides, nodes)))
     raise ParseError("relations of several kinds")
 
 
@@ -120,8 +121,10 @@ def _equation(sides: list[list[Token]], read: Reader) -> Answer:
     if isinstance(answer, Value):
         if name in variables(answer.node):
             return Relation("=", expression(sides[0]), answer.node)
-        for side in sides[1:-1]:
-            _check_side(expression(side), answer.node)
+        for side in map(expression, sides[1:-1]):
+            if name in variables(side):
+                raise ParseError("an equation that is not solved")
+            _check_side(side, answer.node)
     elif len(sides) > 2 or isinstance(answer, Relation):
         raise ParseError("an equation of several kinds")
     return named(answer, name)
@@ -182,7 +185,7 @@ def _name_or_none(side: list[Token]) -> str | None:
         return " ".join(token.text for token in side)
     if [token.text for token in side[:2]] == ["m", "angle"]:
         side = side[1:]
-    if any(token.text == ":" for token in side):  # x : y = 3 : 4
+    if len(side) > 2 and {":"} == {token.text for token in side if token.kind != "letters"}:
         return "".join(token.text for token in side)
     if side[0].text == "(" and side[-1].text == ")":
         parts, connectors = split(side[1:-1], {","})
@@ -250,22 +253,23 @@ def _plain(tokens: list[Token]) -> str:
     return " ".join(token.text for token in tokens if token.text not in "{}()")
 
 
-def _inequality(nodes: list[Node], signs: Sequence[str]) -> Answer:
+def _inequality(nodes: list[Node], signs: Sequence[str], digits: list[int]) -> Answer:
     """Return the interval of a < x <= b, x < b or a < x, or an inequality that is not solved."""
     closed = [_LESS[sign] for sign in signs]
     if len(nodes) == 2:
         left, right = nodes
         if is_name(left) and str(left.value) not in variables(right):
-            low = Interval(MINUS_INFINITY, right, False, closed[0])
+            low = Interval(MINUS_INFINITY, right, False, closed[0], (0, digits[1]))
             return Region(normal([low]), str(left.value))
         if is_name(right) and str(right.value) not in variables(left):
-            high = Interval(left, INFINITY, closed[0], False)
+            high = Interval(left, INFINITY, closed[0], False, (digits[0], 0))
             return Region(normal([high]), str(right.value))
         return _within(left, right, closed[0]) or Relation(signs[0], left, right)
     if len(nodes) == 3 and is_name(nodes[1]):
         low_node, name, high_node = nodes[0], str(nodes[1].value), nodes[2]
         if name not in variables(low_node) | variables(high_node):
-            return Region(normal([Interval(low_node, high_node, *closed)]), name)
+            ends = Interval(low_node, high_node, closed[0], closed[1], (digits[0], digits[2]))
+            return Region(normal([ends]), name)
     raise ParseError("a chain of inequalities that is not solved")
 
 

@@ -57,7 +57,7 @@ _KNOWN: dict[str, tuple[str, str]] = {
     "fahrenheit": ("1", "°F fahrenheit"),
     "mole": ("1", "mol mole moles"),
     "pascal": ("1", "Pa pascal pascals"),
-    "person": ("1", "person persons people"),
+    "person": ("1", "person persons people children men women"),
     "": ("1", "unit units"),
 }
 NAMES = {
@@ -68,16 +68,18 @@ NAMES = {
 RATES = {"mph": ("mile", "hour"), "kph": ("km", "hour"), "kmh": ("km", "hour"), "fps": ("ft", "s")}
 POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _REFUSED = """
-    about all also alternative and any approx approximately are around base be between billion
-    both but candidate correct cubed doubled dozen eight eighth either eleven else error eval
-    except exec factorial false fifth five four fourth from guess half halves hopefully hundred
-    hundredth i if import incorrect inf infinity instead is isn lambda least less likely maybe
-    million minus mistake mod modulo more most nan negative never nine ninth no none nor not
-    null one option or other otherwise over percent perhaps plus possibility possibly print
-    probably quarter quarters rather roughly seven seventh six sixth some sorry squared ten
-    tenth than then think third thirds though thousand thousandth three through times to
-    trillion tripled true twelve twenty two undefined unless unsure until versus was with
-    without wrong yes zero
+    about all also alternative and any approx approximately are around base basis be between
+    billion billionth both but candidate correct crore cubed doubled dozen eight eighteen eighth
+    eighty either eleven eleventh else error eval except exec factorial false fifteen fifth
+    fifty five forty four fourteen fourth from guess half halves hopefully hundred hundredth i
+    if import incorrect inf infinity instead is isn lakh lambda least less likely maybe million
+    millionth minus minuses mistake mod modulo more most nan negative never nine nineteen ninety
+    ninth no none nor not nought null one option or other otherwise over percent percentage
+    perhaps permille plus possibility possibly print probably quarter quarters rather reciprocal
+    roughly seven seventeen seventh seventy six sixes sixteen sixth sixty some sorry squared ten
+    tenth than then think third thirds thirteen thirtieth thirty though thousand thousandth
+    three through times to trillion tripled true twelfth twelve twentieth twenty two undefined
+    unless unsure until versus was with without wrong yes zero zillion
 """
 NOT_UNITS = frozenset(_REFUSED.split())  # they hedge, deny, or calculate
 QUALIFIERS = {"old", "long", "tall", "high", "wide", "deep", "away", "total", "each", "altogether"}

@@ -18,6 +18,7 @@ from bakeoff.rewards.math.expressions.tree import number
 MAX_WORDS = 6
 _PART = re.compile(r"[A-Za-z°]+|[0-9]|[^A-Za-z0-9\s.]")
 _POWER = re.compile("[1-9]")
+_IRREGULAR = {"sheep", "fish", "deer", "mice", "geese", "teeth", "oxen", "dice"}
 _BASES = {base for _, base in NAMES.values()}
 
 
@@ -144,7 +145,8 @@ def is_known(one: Unit) -> bool:
 def is_countable(one: Unit) -> bool:
     """Tell whether a unit is known, or one of things that are counted, as apples: a plural."""
     words = [name.split()[-1] for name, _ in one.base if name not in _BASES]
-    return all(len(w) > 3 and w.endswith("s") and not w.endswith("ss") for w in words)
+    plural = (len(w) > 3 and w.endswith("s") and not w.endswith("ss") for w in words)
+    return all(is_one or w in _IRREGULAR for is_one, w in zip(plural, words, strict=True))
 
 
 def compatible(left: Unit, right: Unit) -> bool:

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from bakeoff.rewards.math.answers.kinds import EMPTY, REALS, Answer, Choice, Value, Words
 from bakeoff.rewards.math.expressions.literals import in_base
-from bakeoff.rewards.math.expressions.spelling import normalised
+from bakeoff.rewards.math.expressions.spelling import normalised, plain
 from bakeoff.rewards.math.expressions.tree import ParseError, number
 
 _BASE = re.compile(
@@ -34,8 +34,13 @@ _EVERYTHING = {"allrealnumbers", "allreals", "anyrealnumber", "realnumbers", "al
 _CHOICE = re.compile(
     r"(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s{0,3}:?\s{0,3})?\(?\s{0,3}([A-J])\s{0,3}[).:]?"
 )
-_CHOSEN = re.compile(r"\(?\s?([A-Ja-j])\s?(?:\)[.:]?|[.:])(?:\s+(\S.*))?")
-_OTHER_CHOICE = re.compile(r"\([A-Ja-j]\)|\b[A-J]\b|\bor\b", re.IGNORECASE)
+_CHOSEN = re.compile(
+    r"(?:[Oo]ption |[Cc]hoice )?\(?\s?([A-Ja-j])\s?(?:\)[.:]?|[.:])(?:\s{1,8}(\S.*))?"
+)
+_HEDGE = re.compile(  # of what stands after a choice: another one, a doubt, a denial
+    r"\([A-Ja-j]\)|(?<![A-Za-z])[B-HJ](?![a-z])|^(?:and|or)\b|[/;]"
+    r"|\b(?:or|not|no|wrong|incorrect|maybe|perhaps|might|may|unless|also|sure|either|both)\b"
+)
 _TIME = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?[ap]m")
 _CAPITALISED = re.compile("[A-Z][a-z]{1,20}|no|yes|true|false")
 _MARKUP = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|mathrm|mathbf|mbox|hbox|emph)\s?\{([^{}]*)\}")
@@ -71,7 +76,7 @@ def chosen(text: str) -> str | None:
     """
     bare = _SPACING.sub(" ", _MARKUP.sub(r" \1 ", text)).strip()
     match = _CHOSEN.fullmatch(bare)
-    if match is None or (match[2] and _OTHER_CHOICE.search(match[2])):
+    if match is None or (match[2] and _HEDGE.search(match[2])):
         return None
     return match[1].upper()
 
@@ -83,9 +88,9 @@ def words(text: str) -> Words:
         >>> words(r"The \\text{Northern  line}").text
         'northernline'
     """
-    plain = _SPACING.sub("", _MARKUP.sub(r" \1 ", normalised(text))).replace("\\colon", ":")
-    plain = _STOPS.sub(" ", _ARTICLES.sub(" ", plain))
-    parts = re.findall(r"[^\s!?'\"$*`~]+", plain.casefold())
+    bare = _SPACING.sub("", _MARKUP.sub(r" \1 ", plain(normalised(text)))).replace("\\colon", ":")
+    bare = _STOPS.sub(" ", _ARTICLES.sub(" ", bare))
+    parts = re.findall(r"[^\s!?'\"$*`~]+", bare.casefold())
     joined = " ".join(parts)
     return Words(re.sub(r"(?<![0-9]) | (?![0-9])", "", joined))
 

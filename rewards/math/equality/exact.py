@@ -95,6 +95,7 @@ def _whole(head: str, values: list[int]) -> Fraction | None:
             raise ExpressionError("the factorial of a negative number")
         if n > MAX_FACTORIAL:
             raise OverBudget("a factorial too large to work out")
+        spend(1 + (n // 100) ** 2 // 40)
         return Fraction(math.factorial(n) if head == "!" else math.prod(range(n, 0, -2)))
     if head == "mod" and values[1] != 0:
         return Fraction(values[0] % values[1])
@@ -102,6 +103,7 @@ def _whole(head: str, values: list[int]) -> Fraction | None:
         n, k = values
         if n < 0 or max(n, k) > MAX_FACTORIAL:
             raise OverBudget("a binomial too large to work out")
+        spend(1 + n * max(min(k, n - k), 0) // 200_000)
         return Fraction(math.comb(n, k) if k >= 0 else 0)
     return None
 

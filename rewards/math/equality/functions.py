@@ -116,8 +116,8 @@ def _extreme(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _unknown(bits: int, *values: Any) -> Any:
-    """Return a value for f(x): some number, the same for the same arguments to 30 digits."""
-    key = "/".join(CONTEXT.nstr(x, 30) for x in values)
+    """Return a value for f(x): some number, the same for the same arguments."""
+    key = "/".join(CONTEXT.nstr(x, bits // 5) for x in values)
     digest = blake2b(key.encode(), digest_size=8).digest()
     return CONTEXT.mpf(int.from_bytes(digest) | 1) / 2**63
 

@@ -21,7 +21,7 @@ from bakeoff.rewards.math.equality.arbitrary import (
 from bakeoff.rewards.math.equality.budget import spend
 from bakeoff.rewards.math.equality.exact import rational
 from bakeoff.rewards.math.equality.functions import FUNCTIONS, Vanishing
-from bakeoff.rewards.math.expressions.tree import ExpressionError, Node, OverBudget
+from bakeoff.rewards.math.expressions.tree import ExpressionError, Node, OverBudget, bits
 
 MAX_EXPONENT_BITS = 2**24  # of any value on the way, as a floating-point exponent
 MAX_TERMS = 2_000  # of a sum or a product
@@ -41,13 +41,13 @@ class Measured(NamedTuple):
     span: int
 
 
-def value_at(node: Node, values: Mapping[str, Fraction], bits: int) -> Any:
-    """Return the value of an expression at a point, an mpmath number, to about ``bits`` bits.
+def value_at(node: Node, values: Mapping[str, Fraction], precision: int) -> Any:
+    """Return the value of an expression at a point, an mpmath number, to about ``precision`` bits.
 
     Args:
         node: the expression.
         values: what its variables are.
-        bits: the working precision.
+        precision: in bits.
 
     Raises:
         ExpressionError: it has no value there.
@@ -59,14 +59,14 @@ def value_at(node: Node, values: Mapping[str, Fraction], bits: int) -> Any:
         >>> float(value_at(parse("x + sqrt(2)"), {"x": Fraction(1)}, 64))
         2.414213562373095
     """
-    return measured(node, values, bits).value
+    return measured(node, values, precision).value
 
 
-def measured(node: Node, values: Mapping[str, Fraction], bits: int) -> Measured:
+def measured(node: Node, values: Mapping[str, Fraction], precision: int) -> Measured:
     """Return the value as ``value_at`` does, with what may be wrong in it."""
     with LOCK:
-        CONTEXT.prec = bits
-        evaluation = _Evaluation(values, bits)
+        CONTEXT.prec = precision
+        evaluation = _Evaluation(values, precision)
         try:
             value = evaluation.of(node)
         except ZeroDivisionError:
@@ -75,16 +75,16 @@ def measured(node: Node, values: Mapping[str, Fraction], bits: int) -> Measured:
             if isinstance(error, ExpressionError):
                 raise
             raise ExpressionError("has no value") from None
-        return Measured(value, evaluation.largest_term - bits + 16, evaluation.span)
+        return Measured(value, evaluation.largest_term - precision + 16, evaluation.span)
 
 
 class _Evaluation:
     """One evaluation at a point: the values of the variables there."""
 
-    def __init__(self, values: Mapping[str, Fraction], bits: int) -> None:
+    def __init__(self, values: Mapping[str, Fraction], precision: int) -> None:
         self.values = {name: from_fraction(value) for name, value in values.items()}
-        self.bits = bits
-        self.cost = bits // 160  # what is slow grows with its square
+        self.bits = precision
+        self.cost = precision // 160  # what is slow grows with its square
         self.largest_term = NOTHING
         self.span = 0
 
@@ -149,6 +149,7 @@ class _Evaluation:
         exact = rational(exponent_node)
         if exact is None:
             return self.raised(base, self.of(exponent_node))
+        self.span = max(self.span, bits(exact))  # an exponent near another one
         if exact.denominator > 1 and exact.denominator % 2:
             root = self.real_root(base, exact.denominator)
             return self.raised(root, CONTEXT.mpf(exact.numerator))
@@ -170,6 +171,7 @@ class _Evaluation:
     def root(self, radicand: Node, order_node: Node) -> Any:
         spend(2 * (1 + self.cost))
         order, value = rational(order_node), self.of(radicand)
+        self.span = max(self.span, 0 if order is None else bits(order))
         if order is None or order.denominator != 1 or order == 0:
             below = self.of(order_node)
             if magnitude(below) < -(self.bits // 2):

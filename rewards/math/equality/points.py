@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
-from bakeoff.rewards.math.expressions.tree import Node, variables, walk
+from bakeoff.rewards.math.equality.exact import rational
+from bakeoff.rewards.math.expressions.tree import ExpressionError, Node, variables, walk
 
-MAX_KINKS = 6
+MAX_KINKS = 8
 _KINKED = {"abs", "max", "min", "floor", "ceil", "mod", "root"}
 _STEPPED = {"floor", "ceil", "mod"}
 
@@ -79,6 +80,13 @@ def points(left: Node, right: Node) -> Iterator[Point]:
         yield from _near_kinks(left, right, names)
 
 
+def _rational_or_none(node: Node) -> Fraction | None:
+    try:
+        return rational(node)
+    except ExpressionError:
+        return None
+
+
 def _drawn(band: _Band, name: str, position: int) -> Fraction:
     drawn = random.Random(f"{band.low}/{band.high}/{band.whole}/{name}")
     if band.whole:
@@ -90,10 +98,10 @@ def _drawn(band: _Band, name: str, position: int) -> Fraction:
 def _near_kinks(left: Node, right: Node, names: list[str]) -> Iterator[Point]:
     """Yield points beside the constants, and with every choice of signs for few variables."""
     constants = {
-        abs(Fraction(part.value))
+        abs(value)
         for side in (left, right)
         for part in walk(side)
-        if part.head == "number" and part.value and abs(Fraction(part.value)) < 10**6
+        if not variables(part) and (value := _rational_or_none(part))
     }
     offsets = (Fraction(381, 1024), Fraction(-381, 1024))
     for constant in sorted(constants, reverse=True)[:MAX_KINKS]:

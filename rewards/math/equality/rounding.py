@@ -65,20 +65,6 @@ def _ends(value: Fraction) -> bool:
     return rest == 1
 
 
-def decimal_digits(value: Fraction) -> int:
-    """Return the significant digits of the decimal that gives a fraction in full, 0 if none does.
-
-    Example:
-        >>> [decimal_digits(Fraction(text)) for text in ("5/4", "1/3", "7")]
-        [3, 0, 0]
-    """
-    if value.denominator == 1 or value.denominator > 10**40 or not _ends(value):
-        return 0
-    while value.denominator > 1:
-        value *= 10
-    return len(str(abs(value.numerator))) if abs(value.numerator) < 10**60 else 0
-
-
 def _agree(left: Fraction, right: Fraction, digits: int) -> bool:
     """Tell whether two values are the same when rounded, or cut, to so many significant digits."""
     if left == 0 or (left > 0) != (right > 0):

@@ -72,8 +72,10 @@ class Operands(Applications):
         if name == "binom":
             return Node("binom", (self.argument(), self.argument()))
         if name in ("overline", "bar") and self.tokens[self.position + 2].text in ("+", "-"):
+            start = self.position
             inner = self.argument()
-            return symbol(f"overline {inner}") if variables(inner) else Node("conj", (inner,))
+            label = " ".join(token.text for token in self.tokens[start : self.position])
+            return symbol(f"overline {label}") if variables(inner) else Node("conj", (inner,))
         if name in _MARKED:
             return self.subscripted(f"{name} {self.label()}")
         if name in ("sum", "prod"):

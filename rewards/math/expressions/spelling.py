@@ -87,6 +87,13 @@ _ROOT = re.compile(r"√\s{0,3}([0-9]+(?:\.[0-9]+)?|[A-Za-z]|\\pi\b)")
 
 _DEGREE = re.compile(r"\^\s{0,3}(?:\{\s{0,3})?\\circ\b(?:\s{0,3}\})?")
 MANY_BRACKETS = 20
+_SIGNS_IN_BRACES = re.compile(r"\\.|[{}()\[\],;]", re.DOTALL)
+_TRAILING = re.compile(r"(?:\\[,;:! ]|~|\\q?quad(?![A-Za-z])|\s){1,40}\Z")
+_STYLED = re.compile(
+    r"\A(?:\\(?:displaystyle|textstyle|bf|rm|it|sf|large|Large|huge)(?![A-Za-z])\s{0,8}"
+    r"|\\(?:boldsymbol|mathbf|bm)\s{0,8}(?=\{[^{}]*[^{}0-9A-Za-z+.,\s-])"
+    r"|\\(?:text)?color\s{0,8}\{[^{}]*\}\s{0,8})"
+)
 _BRACED = re.compile(r"(?<![A-Za-z])\{([-+.:=<>])\}")  # braces that keep TeX from spacing a sign
 _STYLE = r"\\(?:text|mathrm|textsuperscript)\{"
 _ORDINAL = re.compile(
@@ -127,13 +134,37 @@ def normalised(text: str) -> str:
     return text.strip()
 
 
-def peeled(text: str) -> str:
-    """Return a text without most of a great many brackets that surround all of it.
+def plain(text: str) -> str:
+    r"""Return a text without style, and without braces or a great many brackets around all of it.
 
     Example:
-        >>> peeled("(" * 800 + "8" + ")" * 800), peeled("((1)+(2))")
+        >>> plain(r"\displaystyle {x=5}\,"), plain(r"\color{red}{[1,2]}"), plain("{1,2}")
+        ('x=5', '[1,2]', '{1,2}')
+        >>> plain("(" * 800 + "8" + ")" * 800), plain("((1)+(2))")
         ('(8)', '((1)+(2))')
     """
+    for _ in range(MANY_BRACKETS):
+        before = text
+        text = _STYLED.sub("", _TRAILING.sub("", text)).strip()
+        if text.startswith("{") and text.endswith("}") and _is_one_group(text):
+            text = text[1:-1].strip()
+        if text == before:
+            break
+    return _peeled(text)
+
+
+def _is_one_group(text: str) -> bool:
+    """Tell whether braces are around all of a text, with no comma right inside."""
+    depth = 0
+    for match in _SIGNS_IN_BRACES.finditer(text):
+        sign = match[0]
+        depth += (sign in "{([") - (sign in "})]") if len(sign) == 1 else 0
+        if (depth == 0 and match.end() < len(text)) or (depth == 1 and sign in (",", ";")):
+            return False
+    return depth == 0
+
+
+def _peeled(text: str) -> str:
     opening = len(text) - len(text.lstrip("("))
     closing = len(text) - len(text.rstrip(")"))
     extra = min(opening, closing) - 1
