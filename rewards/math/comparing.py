@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from bakeoff.rewards.math.answers.angles import are_angles, in_radians
 from bakeoff.rewards.math.answers.kinds import (
     Answer,
     Choice,
@@ -26,15 +27,12 @@ from bakeoff.rewards.math.expressions.tree import (
     Node,
     OverBudget,
     is_infinite_sign,
-    number,
     substituted,
     symbol,
     variables,
-    walk,
 )
 
 MAX_ITEMS = 200
-_DEGREES = (("degree", 1),)
 ROUNDED = "equal, rounded"
 
 
@@ -122,12 +120,12 @@ def _values(gold: Value, answer: Value) -> Comparison:
     if gold.unit is None and answer.unit is not None and not is_countable(answer.unit):
         return Comparison(False, "words that are no unit", "type")
     if gold.unit is not None and answer.unit is not None:
-        if not compatible(gold.unit, answer.unit) and not _are_angles(gold, answer):
+        if not compatible(gold.unit, answer.unit) and not are_angles(gold, answer):
             return Comparison(False, "another unit", "type")
         if gold.unit.base == answer.unit.base and gold.unit.factor != answer.unit.factor:
             one, other = (Node("*", (v.node, v.unit.factor)) for v in (gold, answer) if v.unit)
-    if _are_angles(gold, answer):
-        one, other = (_in_radians(side) for side in (gold, answer))
+    if are_angles(gold, answer):
+        one, other = (in_radians(side) for side in (gold, answer))
     if one == other:
         return _said(True, "text")
     infinite = is_infinite_sign(one), is_infinite_sign(other)
@@ -137,22 +135,6 @@ def _values(gold: Value, answer: Value) -> Comparison:
     if equality.equal is False and _rounded(gold, answer, one, other):
         return Comparison(True, ROUNDED, "numeric")
     return _said(*equality)
-
-
-def _are_angles(gold: Value, answer: Value) -> bool:
-    """Tell whether one value is in degrees and the other one in radians, said or by its pi."""
-    units = [side.unit.base if side.unit else () for side in (gold, answer)]
-    if _DEGREES not in units or units[0] == units[1]:
-        return False
-    other = answer if units[0] == _DEGREES else gold
-    said = other.unit is not None and other.unit.base == (("radian", 1),)
-    return said or (other.unit is None and symbol("pi") in walk(other.node))
-
-
-def _in_radians(side: Value) -> Node:
-    if side.unit is None or side.unit.base != _DEGREES:
-        return side.node
-    return Node("*", (side.node, Node("/", (symbol("pi"), number(180)))))
 
 
 def _same_name(left: str, right: str) -> bool:

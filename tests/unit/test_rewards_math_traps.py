@@ -80,8 +80,8 @@ WRONG["a point has an order, and a side of an equation says something"] = [
     *[("5", "3:4=5"), ("5", "6:7=5"), ("5", "x=6x=5")],
 ]
 DENIALS = (
-    "(B) is wrong; (B) is not the answer; B. is the wrong one; B: maybe; (B) and 13; (B) 12 and C13; "
-    "(B) 12 / the third one; (B) 12, not sure; (B) unless it is none; (B) or (C)"
+    "(B) is wrong; (B) is not the answer; B. is the wrong one; B: maybe; (B) and 13; "
+    "(B) 12 and C13; (B) 12 / the third one; (B) 12, not sure; (B) unless it is none; (B) or (C)"
 )
 WRONG["a choice that is denied or doubted is none"] = [
     ("B", reply) for reply in DENIALS.split("; ")
