@@ -7,9 +7,11 @@ many digits that sympy is asked; its worker may be killed at any time.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -71,6 +73,30 @@ def test_from_another_process(method: str) -> None:
     with multiprocessing.get_context(method).Pool(1) as processes:
         assert processes.map(verdicts, range(2)) == [EXPECTED] * 2
         assert processes.apply(decided) is True
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_from_a_process_forked_while_threads_are_checking() -> None:
+    stop = threading.Event()
+
+    def keep_checking(number: int) -> None:
+        for k in itertools.count(number, 3):  # never the same, for the same would be remembered
+            check(r"\sin^2 1 + \cos^2 1", rf"\boxed{{\sin^2 {k} + \cos^2 {k}}}")
+            if stop.is_set():
+                return
+
+    threads = [threading.Thread(target=keep_checking, args=(n,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(4):
+            with multiprocessing.get_context("fork").Pool(1) as processes:
+                # a lock that another thread held at the fork would never open in the child
+                assert processes.apply_async(verdicts).get(timeout=30) == EXPECTED
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
 def test_no_signal_is_touched() -> None:
