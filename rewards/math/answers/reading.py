@@ -34,7 +34,7 @@ from bakeoff.rewards.math.answers.structure import (
     with_differences,
     without_dollars,
 )
-from bakeoff.rewards.math.answers.words import NUMBER_SETS, choice_of, spoken, unmarked, words
+from bakeoff.rewards.math.answers.words import NUMBER_SETS, choice_of, plain_words, spoken, unmarked
 from bakeoff.rewards.math.expressions.lexing import Token, tokens
 from bakeoff.rewards.math.expressions.literals import quick
 from bakeoff.rewards.math.expressions.parsing import expression
@@ -74,7 +74,7 @@ def read(text: str) -> Answer:
     try:
         return _structured(without_dollars(tokens(text)))
     except ParseError:
-        found = words(text)
+        found = plain_words(text)
         if not found.text:
             raise
         return found
@@ -119,7 +119,7 @@ def _several(parts: list[list[Token]], connectors: list[str]) -> Answer:
         return answers[0]
     alternative = any(word in ("or", "vee") for word in connectors)
     region = connected(answers, "cup" if alternative else "cap")
-    if region == EMPTY._replace(name=region.name if region else "") and set(connectors) == {","}:
+    if region is not None and not region.intervals and set(connectors) == {","}:
         region = connected(answers, "cup")  # x < -1, x > 1
     if region is not None:
         return region

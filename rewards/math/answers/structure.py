@@ -7,12 +7,12 @@ from bakeoff.rewards.math.expressions.tree import ParseError
 
 _OPENING = {"(", "[", "{", "lbrace", "lfloor", "lceil", "langle"}
 _CLOSING = {")", "]", "}", "rbrace", "rfloor", "rceil", "rangle"}
-_COMPARING = {"=", "<", ">", "le", "ge", "ne", "in", "approx", "equiv", "to"}
+_COMPARING = {"=", "<", ">", "le", "ge", "ne", "in", "approx", "equiv"}
 
 
 def without_dollars(sequence: list[Token]) -> list[Token]:
     """Return the tokens without ``$`` around formulas; a single one is a currency."""
-    marks = [k for k, token in enumerate(sequence) if token.text == "$" and token.kind == "op"]
+    marks = {k for k, token in enumerate(sequence) if token.text == "$" and token.kind == "op"}
     if len(marks) % 2 == 0:
         return [token for k, token in enumerate(sequence) if k not in marks]
     return [
@@ -87,7 +87,8 @@ def sides_of(sequence: list[Token]) -> tuple[list[list[Token]], list[str]]:
 def enclosed(sequence: list[Token]) -> tuple[str, list[Token]]:
     r"""Return the kind of the brackets around all of the tokens, and what is in them.
 
-    The kinds are "()", "[]", "(]", "[)", "][" for ``]0,1[``, and "set"; "" without brackets.
+    The kinds are "()", also of ``]0,1[``, "[]", "(]", "[)" and "set"; "" for a group in TeX's
+    braces and without brackets.
     """
     first, last = sequence[0].text, sequence[-1].text
     if len(sequence) < 2 or sequence[0].kind == "text":

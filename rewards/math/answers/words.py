@@ -88,7 +88,12 @@ def words(text: str) -> Words:
         >>> words(r"The \\text{Northern  line}").text
         'northernline'
     """
-    bare = _SPACING.sub("", _MARKUP.sub(r" \1 ", plain(normalised(text)))).replace("\\colon", ":")
+    return plain_words(plain(normalised(text)))
+
+
+def plain_words(text: str) -> Words:
+    """Return the words of a text that is normalised and plain already, as ``words`` does."""
+    bare = _SPACING.sub("", _MARKUP.sub(r" \1 ", text)).replace("\\colon", ":")
     bare = _STOPS.sub(" ", _ARTICLES.sub(" ", bare))
     parts = re.findall(r"[^\s!?'\"$*`~]+", bare.casefold())
     joined = " ".join(parts)
@@ -122,7 +127,7 @@ def spoken(text: str) -> Answer | None:
     if match and not match[1].isalpha() and not small:
         with suppress(ParseError):  # a_n is no numeral
             return Value(number(in_base(match[1], match[2])))
-    found = words(text).text if len(text) < 60 else ""
+    found = plain_words(text).text if len(text) < 60 else ""
     if found in _NUMBER_WORDS:
         return Value(number(_NUMBER_WORDS[found]))
     if _CAPITALISED.fullmatch(bare) and bare != "Pi":

@@ -28,9 +28,7 @@ def rational(node: Node) -> Fraction | None:
     """
     if node.head == "number":
         return node.value  # type: ignore[return-value]
-    if node.head in ("symbol", "sum", "prod", "pm", "mp"):
-        return None
-    if node.head == "apply":
+    if node.head in ("symbol", "sum", "prod", "apply", "pm", "mp"):
         return None
     values = [rational(part) for part in node.args]
     if node.head == "/" and values[1] == 0:

@@ -33,7 +33,12 @@ class Function(NamedTuple):
     grows: bool = False
 
 
-def _divisor(bits: int, value: Any) -> Any:
+def divisor(bits: int, value: Any) -> Any:
+    """Return a value to divide by.
+
+    Raises:
+        Vanishing: it is zero, as far as half of the bits show.
+    """
     if magnitude(value) < -(bits // 2):
         raise Vanishing("divides by zero")
     return value
@@ -58,7 +63,7 @@ def _growing(function: Callable[[Any], Any]) -> Callable[[int, Any], Any]:
 
 
 def _logarithm(bits: int, x: Any) -> Any:
-    return CONTEXT.log(_divisor(bits, x))
+    return CONTEXT.log(divisor(bits, x))
 
 
 def _rounded(function: Callable[[Any], Any]) -> Callable[[int, Any], Any]:
@@ -102,7 +107,7 @@ def _double_factorial(n: int) -> int:
 
 
 def _modulo(bits: int, x: Any, modulus: Any) -> Any:
-    quotient = _rounded(CONTEXT.floor)(bits, x / _divisor(bits, modulus))
+    quotient = _rounded(CONTEXT.floor)(bits, x / divisor(bits, modulus))
     return x - modulus * quotient
 
 
@@ -143,14 +148,14 @@ def _table() -> dict[str, Function]:
         "apply": Function(_unknown, 20),
         "sin": Function(sine),
         "cos": Function(cosine),
-        "tan": Function(lambda bits, x: sine(bits, x) / _divisor(bits, cosine(bits, x)), 20),
-        "cot": Function(lambda bits, x: cosine(bits, x) / _divisor(bits, sine(bits, x)), 20),
-        "sec": Function(lambda bits, x: 1 / _divisor(bits, cosine(bits, x))),
-        "csc": Function(lambda bits, x: 1 / _divisor(bits, sine(bits, x))),
+        "tan": Function(lambda bits, x: sine(bits, x) / divisor(bits, cosine(bits, x)), 20),
+        "cot": Function(lambda bits, x: cosine(bits, x) / divisor(bits, sine(bits, x)), 20),
+        "sec": Function(lambda bits, x: 1 / divisor(bits, cosine(bits, x))),
+        "csc": Function(lambda bits, x: 1 / divisor(bits, sine(bits, x))),
         "exp": Function(_growing(CONTEXT.exp), 10, True),
         "ln": Function(_logarithm),
         "log": Function(
-            lambda bits, x, base: _logarithm(bits, x) / _divisor(bits, _logarithm(bits, base)), 20
+            lambda bits, x, base: _logarithm(bits, x) / divisor(bits, _logarithm(bits, base)), 20
         ),
         "arccot": Function(lambda bits, x: CONTEXT.pi / 2 - CONTEXT.atan(x)),
     }

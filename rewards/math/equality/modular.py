@@ -27,7 +27,10 @@ POINTS = 2
 
 
 def _is_prime(number: int) -> bool:
-    """Tell whether a number below 3.3e24 is prime (Miller-Rabin with the first twelve primes)."""
+    """Tell whether a number below 3.3e24 is prime (Miller-Rabin with the first twelve primes).
+
+    ``sympy.isprime`` would do, but this runs at import, where sympy is half a second.
+    """
     if number < 2 or any(number % small == 0 for small in _SMALL):
         return number in _SMALL
     odd, twos = number - 1, 0

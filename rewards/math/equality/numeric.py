@@ -20,7 +20,7 @@ from bakeoff.rewards.math.equality.arbitrary import (
 )
 from bakeoff.rewards.math.equality.budget import spend
 from bakeoff.rewards.math.equality.exact import rational
-from bakeoff.rewards.math.equality.functions import FUNCTIONS, Vanishing
+from bakeoff.rewards.math.equality.functions import FUNCTIONS, Vanishing, divisor
 from bakeoff.rewards.math.expressions.tree import ExpressionError, Node, OverBudget, bits
 
 MAX_EXPONENT_BITS = 2**24  # of any value on the way, as a floating-point exponent
@@ -118,9 +118,7 @@ class _Evaluation:
             return product
         if head == "/":
             above, below = map(self.of, args)
-            if magnitude(below) < -(self.bits // 2):
-                raise Vanishing("divides by zero")
-            return above / below
+            return above / divisor(self.bits, below)
         if head in ("^", "root"):
             return self.power(args[0], args[1]) if head == "^" else self.root(args[0], args[1])
         if head not in FUNCTIONS:
@@ -173,10 +171,7 @@ class _Evaluation:
         order, value = rational(order_node), self.of(radicand)
         self.span = max(self.span, 0 if order is None else bits(order))
         if order is None or order.denominator != 1 or order == 0:
-            below = self.of(order_node)
-            if magnitude(below) < -(self.bits // 2):
-                raise Vanishing("divides by zero")
-            return self.raised(value, 1 / below)
+            return self.raised(value, 1 / divisor(self.bits, self.of(order_node)))
         if order == 2:
             return CONTEXT.sqrt(value)
         if order % 2 and order > 0:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from bakeoff.rewards.math.expressions.tree import FUNCTIONS, ParseError
 
 MAX_TOKENS = 800
+MAX_LISTED = 200  # characters of a \text{...} that is read as a list
 MAX_DEPTH = 60
 
 _GROUP = r"(?:,\\!|\\!,|\{,\}|\\,|\\!|\\ |,| )"
@@ -27,6 +28,7 @@ NUMBER = (
     rf"(?:(?:{_DIGITS})(?:\.[0-9]*{_REPEATED}|\.[0-9]*(?!\.))?|\.[0-9]+{_REPEATED}?)"
     r"(?:[eE][+-]?[0-9]+)?"
 )
+_NUMBER = re.compile(NUMBER)
 _FONTS = (
     r"text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt|normal|cal)|operatorname|mbox|hbox"
     r"|boldsymbol|emph|bm|fbox|boxed"
@@ -58,7 +60,7 @@ _LISTED = re.compile("[0-9]+,[0-9]")
 _COMPARISONS = {"<=": "le", "=<": "le", ">=": "ge", "!=": "ne", "==": "=", ":=": "=", "->": "to"}
 _SAME = {  # spellings of one command
     "times": "cdot", "ast": "cdot", "leq": "le", "leqslant": "le", "geq": "ge", "geqslant": "ge",
-    "neq": "ne", "lt": "<", "gt": ">", "dots": "ldots", "cdots": "ldots", "lbrace": "lbrace",
+    "neq": "ne", "lt": "<", "gt": ">", "dots": "ldots", "cdots": "ldots",
     "dbinom": "binom", "tbinom": "binom", "varnothing": "emptyset", "lor": "vee", "land": "wedge",
     "infin": "infty", "lg": "log", "lvert": "|", "rvert": "|", "vert": "|", "mid": "|",
     "lparen": "(", "rparen": ")", "lbrack": "[", "rbrack": "]", "colon": ":", "arctg": "arctan",
@@ -103,16 +105,15 @@ def tokens(text: str) -> list[Token]:
         if kind == "text" and _COMMAND.search(content):  # \mathbf{\frac12}
             position = text.index("{", match.start())
             continue
+        if kind == "text" and _is_list(content):  # \text{A, B}
+            found.extend(_listed(content))
+            continue
         if kind in ("skip", "styled"):
             spaced = spaced or kind == "skip"
             continue
         if kind == "number" and depth and _LISTED.match(content):
             content = content.partition(",")[0]  # (1,000) has two elements
             position = match.start() + len(content)
-        listed = _JOINED.search(content) and not re.fullmatch(NUMBER, content.strip())
-        if kind == "text" and listed and len(content) < 200:  # \text{A, B}
-            found.extend(_listed(content))
-            continue
         token = _token(kind, content, spaced)
         depth += (token.text in ("(", "[", "lbrace")) - (token.text in (")", "]", "rbrace"))
         found.append(token)
@@ -120,6 +121,12 @@ def tokens(text: str) -> list[Token]:
         if len(found) > MAX_TOKENS:
             raise ParseError(f"more than {MAX_TOKENS} numbers and signs")
     return found
+
+
+def _is_list(content: str) -> bool:
+    """Tell whether words are joined by commas or connectors, and are not a number as 1,000 is."""
+    short = len(content) < MAX_LISTED and _JOINED.search(content) is not None
+    return short and _NUMBER.fullmatch(content.strip()) is None
 
 
 def _listed(content: str) -> list[Token]:
@@ -172,7 +179,7 @@ def _written(content: str, spaced: bool) -> Token:
     if words in ("$", "£", "€", "¥"):
         return Token("money", words, spaced)
     words = words.replace("$", " ").strip()
-    if re.fullmatch(NUMBER, words):
+    if _NUMBER.fullmatch(words):
         return Token("number", words, spaced)
     if words in ("+", "-"):
         return Token("op", words, spaced)
