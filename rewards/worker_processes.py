@@ -1,8 +1,4 @@
-"""The host's side of the worker processes: start the server, have it fork workers, bury them.
-
-All descriptors are closed on exec and, by a hook, in a forked child: a socket then has one holder
-at each end, so that its closing tells the other end that this one is gone.
-"""
+"""The host's side of the worker processes: start the server, have it fork workers, bury them."""
 
 from __future__ import annotations
 
@@ -13,21 +9,14 @@ import sys
 import tempfile
 import threading
 import time
-import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import IO, Any
 
 from bakeoff.errors import UsageError
-from bakeoff.rewards.worker_server import (
-    BURY,
-    FORK,
-    ORDER,
-    FrameError,
-    encode,
-    kill_group,
-    read_frame,
-)
+from bakeoff.rewards.channels import BOTH_ENDS, pair
+from bakeoff.rewards.frames import FrameError, encode, read_frame
+from bakeoff.rewards.worker_server import BURY, FORK, ORDER, kill_group
 
 START_S = 120.0  # for the server's imports, and for a fork; both only on a broken machine
 BURY_S = 10.0
@@ -36,10 +25,6 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",  # the order of sets, and so what a function does, is the same every run
     "OMP_NUM_THREADS": "1",  # a library with threads cannot be forked safely
 }
-
-# Held while both ends of a socket are open here: a child forked then would keep the other end too.
-_BOTH_ENDS = threading.RLock()
-_OURS: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
 class WorkerFailed(RuntimeError):
@@ -138,8 +123,8 @@ class _Server:
         Raises:
             EOFError: the server is dead.
         """
-        with _BOTH_ENDS:
-            ours, theirs = _pair()
+        with BOTH_ENDS:
+            ours, theirs = pair()
             with theirs:
                 try:
                     socket.send_fds(self.control, [ORDER.pack(FORK, 0)], [theirs.fileno()])
@@ -176,8 +161,8 @@ class _Server:
 
 def _launched(log: IO[bytes]) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     """Start the server's process and return it with the socket to it."""
-    with _BOTH_ENDS:
-        ours, theirs = _pair()
+    with BOTH_ENDS:
+        ours, theirs = pair()
         with theirs:
             try:
                 process = subprocess.Popen(
@@ -193,12 +178,6 @@ def _launched(log: IO[bytes]) -> tuple[socket.socket, subprocess.Popen[bytes]]:
                 ours.close()
                 raise WorkerFailed(f"the worker server did not start: {error}") from None
     return ours, process
-
-
-def _pair() -> tuple[socket.socket, socket.socket]:
-    ours, theirs = socket.socketpair()
-    _OURS.add(ours)
-    return ours, theirs
 
 
 class Workshop:
@@ -284,17 +263,3 @@ class Workshop:
         if self._server is not None:
             self._server.disown()
         self._reset()
-
-
-def _close_in_child() -> None:
-    _BOTH_ENDS.release()
-    for ours in list(_OURS):
-        ours.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_BOTH_ENDS.acquire,
-        after_in_parent=_BOTH_ENDS.release,
-        after_in_child=_close_in_child,
-    )

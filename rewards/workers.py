@@ -22,8 +22,9 @@ from types import TracebackType
 from typing import Any
 
 from bakeoff.errors import UsageError
+from bakeoff.rewards.frames import FrameError, encode
 from bakeoff.rewards.worker_processes import Worker, WorkerFailed, Workshop
-from bakeoff.rewards.worker_server import OUT_OF_MEMORY, FrameError, encode
+from bakeoff.rewards.worker_server import OUT_OF_MEMORY
 
 __all__ = ["QUEUE_S", "WorkerFailed", "WorkerPool", "WorkerTimeout"]
 
