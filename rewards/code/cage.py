@@ -1,0 +1,304 @@
+"""A cage: one fork server, seen from the process that has programs run.
+
+The server is started with nothing of this process's: a clean environment, no descriptors. Orders
+and reports pass on a control socket; what a program reads and answers, on streams of its own, which
+the server only hands on. All limits on time and output are kept here, by killing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from bakeoff.rewards.channels import BOTH_ENDS, pair
+from bakeoff.rewards.code.waiting import waited_s
+
+START = str(Path(__file__).parent / "jail" / "start.py")
+ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "TZ": "UTC",
+    "PYTHONHASHSEED": "0",  # the order of sets is the same in every run
+    "OMP_NUM_THREADS": "1",
+}
+_START_S = 60.0
+_ANSWER_S = 10.0  # for a killed program's report
+_CHUNK = 2**18
+_PATIENCE = 10.0  # how many times the limit a test may wait for a processor
+
+
+class CageBroken(RuntimeError):
+    """A fork server has failed: what it was running has no verdict."""
+
+
+class Refused(RuntimeError):
+    """A level of isolation cannot be had."""
+
+
+class Stream:
+    """A descriptor of a program's, at this end: bytes to write to it, and bytes that were read.
+
+    Attributes:
+        received: what was read and not yet taken.
+    """
+
+    def __init__(self, descriptor: int, outgoing: bytes = b"", limit: int = 0) -> None:
+        os.set_blocking(descriptor, False)
+        self.descriptor, self.limit = descriptor, limit
+        self.received = bytearray()
+        self.total = 0
+        self._outgoing = memoryview(outgoing)
+
+    def events(self) -> int:
+        """Return what to wait for."""
+        return select.POLLIN | (select.POLLOUT if self._outgoing else 0)
+
+    def write(self) -> None:
+        """Write what can be written; a program that does not read loses the rest."""
+        try:
+            self._outgoing = self._outgoing[os.write(self.descriptor, self._outgoing[:_CHUNK]) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._outgoing = memoryview(b"")
+
+    def read(self) -> bool:
+        """Read what is there; return whether there will be more."""
+        try:
+            data = os.read(self.descriptor, _CHUNK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        self.total += len(data)
+        self.received += data
+        return bool(data)
+
+
+class Conversation(Protocol):
+    """What is said to a program, and what is made of its answers.
+
+    Attributes:
+        streams: this end of its descriptors.
+        seconds: how long it may take until the next step.
+        until: when it must have ended, on the clock of ``time.monotonic``.
+        steps: how many steps it has taken; a new one starts the clock anew.
+    """
+
+    streams: Sequence[Stream]
+    seconds: float
+    until: float
+    steps: int
+
+    def heard(self) -> bool:
+        """Take what was received; return whether the program should go on."""
+        ...
+
+
+class Report:
+    """How a program's process ended.
+
+    Attributes:
+        status: its exit code, or minus the signal that ended it.
+        cause: why this process ended it: "time", "output" or "enough"; empty if it did not.
+        refused: how often the sandbox refused what, by kind of act.
+        cpu_s: CPU seconds used.
+        peak_kib: the largest resident size.
+    """
+
+    def __init__(self, message: Mapping[str, Any], cause: str) -> None:
+        self.status: int = message["status"]
+        self.cause = cause
+        self.refused: Mapping[str, int] = message["refused"]
+        self.cpu_s: float = message["cpu_s"]
+        self.peak_kib: int = message["peak_kib"]
+
+
+class Cage:
+    """One fork server, which runs one program at a time. Not for use by two threads at once.
+
+    Args:
+        level: "namespaces", "landlock" or "none".
+        start: the script that starts it.
+
+    Attributes:
+        level: how programs are contained.
+        counts: whether refused acts are counted.
+
+    Raises:
+        Refused: the level cannot be had here.
+        CageBroken: the server does not start, for another reason.
+    """
+
+    def __init__(self, level: str, *, start: str = START) -> None:
+        settings = json.dumps({"level": level, "temporary": tempfile.gettempdir()})
+        with tempfile.TemporaryFile() as log:
+            with BOTH_ENDS:
+                self._control, theirs = pair(socket.SOCK_SEQPACKET)
+                with theirs:
+                    command = [sys.executable, "-S", "-s", "-P", "-X", "utf8", start]
+                    self._process = subprocess.Popen(
+                        [*command, str(theirs.fileno()), settings],
+                        pass_fds=[theirs.fileno()],
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.DEVNULL,
+                        stderr=log,
+                        env=ENVIRONMENT,
+                        cwd="/",
+                        start_new_session=True,
+                    )
+            self.level = level
+            self._number = 0
+            self._scratch = ""
+            self._nest = 0
+            try:
+                self.counts = self._greeted()
+            except CageBroken as error:
+                self.end()
+                log.seek(0)
+                said = log.read().decode(errors="replace").strip().rpartition("\n")[2]
+                raise CageBroken(f"the sandbox's server did not start: {said or error}") from None
+            except BaseException:
+                self.end()
+                raise
+
+    def _greeted(self) -> bool:
+        while True:
+            self._control.settimeout(_START_S)
+            try:
+                message = json.loads(self._control.recv(2**16) or b"{}")
+            except OSError as error:
+                raise CageBroken(str(error)) from None
+            if "refused" in message:
+                raise Refused(message["refused"])
+            if "nest" in message:
+                self._nest = message["nest"]
+                self._scratch = "" if self.level == "namespaces" else message["scratch"]
+            elif "ready" in message:
+                self._control.settimeout(None)
+                return bool(message["counts"])
+            else:
+                raise CageBroken("it ended at once")
+
+    def pids(self) -> tuple[int, int]:
+        """Return the process ids of the server: the warden and the nest."""
+        return self._process.pid, self._nest
+
+    def run(
+        self, order: Mapping[str, Any], passed: Sequence[int], conversation: Conversation
+    ) -> Report:
+        """Have a program run, and talk with it until it ends.
+
+        Args:
+            order: what the nest is to do.
+            passed: the program's descriptors.
+            conversation: this end of them.
+
+        Raises:
+            CageBroken: there is no verdict; the cage must not be used again.
+        """
+        self._number += 1
+        message = json.dumps({**order, "number": self._number}).encode()
+        try:
+            socket.send_fds(self._control, [message], list(passed))
+            report, cause = self._talk(conversation)
+        except OSError as error:
+            raise CageBroken(f"the sandbox's server is gone ({error})") from None
+        if "error" in report:
+            raise CageBroken(f"the sandbox failed: {report['error']}")
+        if not report["contained"]:
+            raise CageBroken("a process could not be contained")
+        if not cause:
+            cause = self._take_the_rest(conversation)
+        return Report(report, cause)
+
+    def _take_the_rest(self, conversation: Conversation) -> str:
+        for stream in conversation.streams:
+            before = -1
+            while before < stream.total <= stream.limit:
+                before = stream.total
+                stream.read()
+            if stream.total > stream.limit:
+                return "output"
+        conversation.heard()
+        return ""
+
+    def _talk(self, conversation: Conversation) -> tuple[dict[str, Any], str]:
+        poll = select.poll()
+        control = self._control.fileno()
+        poll.register(control, select.POLLIN)
+        streams = {stream.descriptor: stream for stream in conversation.streams}
+        for stream in streams.values():
+            poll.register(stream.descriptor, stream.events())
+        cause, steps, excused_s = "", conversation.steps, 0.0
+        deadline = min(time.monotonic() + conversation.seconds, conversation.until)
+        while True:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                if cause:
+                    raise CageBroken("the sandbox's server does not answer")
+                more_s = waited_s(self._nest) - excused_s
+                if more_s > 0.01 and excused_s < _PATIENCE * conversation.seconds:
+                    excused_s += more_s
+                    deadline += more_s
+                    continue
+                cause, deadline = "time", self._kill()
+                continue
+            for descriptor, event in poll.poll(left_s * 1000 + 1):
+                if descriptor == control:
+                    return self._report(), cause
+                stream = streams[descriptor]
+                if event & select.POLLOUT:
+                    stream.write()
+                if event & ~select.POLLOUT and not stream.read():
+                    poll.unregister(descriptor)
+                else:
+                    poll.modify(descriptor, stream.events())
+                if cause:
+                    stream.received.clear()  # what it says now is too late
+                elif stream.total > stream.limit:
+                    cause, deadline = "output", self._kill()
+                elif not conversation.heard():
+                    cause, deadline = "enough", self._kill()
+            if not cause and conversation.steps > steps:
+                steps = conversation.steps
+                deadline = min(time.monotonic() + conversation.seconds, conversation.until)
+
+    def _kill(self) -> float:
+        self._control.send(json.dumps({"kill": self._number}).encode())
+        return time.monotonic() + _ANSWER_S
+
+    def _report(self) -> dict[str, Any]:
+        message = self._control.recv(2**16)
+        if not message:
+            raise CageBroken("the sandbox's server has ended")
+        report: dict[str, Any] = json.loads(message)
+        return report
+
+    def end(self) -> None:
+        """End the server with all that it runs."""
+        self._control.close()
+        try:
+            self._process.wait(2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._scratch:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def disown(self) -> None:
+        """Forget the server in a forked child: it is the parent's."""
+        self._process.returncode = 0
+        with suppress(OSError):
+            self._control.close()

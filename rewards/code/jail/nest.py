@@ -1,0 +1,275 @@
+"""The nest: a contained process that forks one process for every program, and ends it.
+
+Containment is expensive and is put on here, once; a program's process inherits it and adds only its
+own limits and the last filter. The nest holds no program, test or output: it passes descriptors on.
+In its own process namespace it is process 1, which no signal of a program can reach.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, NoReturn
+
+from bakeoff.rewards.code.jail import (
+    credentials,
+    descriptors,
+    landlock,
+    limits,
+    notices,
+    programs,
+    seccomp,
+    serving,
+    tester,
+)
+
+_READY = 9  # a program's process writes one byte there when it is contained
+_ORDER_BYTES = 65536
+_THREAD_STACK = 8 * 2**20
+
+# What programs import all the time; each costs every fork a little, so not more than that.
+_PRELOADED = """
+    __future__ abc array ast atexit bisect builtins collections contextlib copy dataclasses datetime
+    decimal encodings.ascii encodings.idna encodings.latin_1 enum fractions functools heapq io
+    itertools math numbers operator random re statistics string tempfile threading traceback types
+    typing unicodedata
+"""
+
+interpreter_is_private = credentials.interpreter_is_private
+
+
+class Plan(NamedTuple):
+    """How the nest is to be contained.
+
+    Attributes:
+        level: "namespaces", "landlock" or "none".
+        scratch: the folder that programs may write to.
+        uid: the user id of the programs, if the server was started as root.
+        private: whether the interpreter lies where that user may not read.
+        base_bytes: the address space of an idle process.
+    """
+
+    level: str
+    scratch: str
+    uid: int | None
+    private: bool
+    base_bytes: int
+
+
+def preload() -> None:
+    """Import what programs import; ``random`` without its habit to seed itself in a fork."""
+    register = os.register_at_fork
+    os.register_at_fork = lambda **hooks: None  # type: ignore[assignment]
+    try:
+        import random
+    finally:
+        os.register_at_fork = register
+    random.seed(0)
+    for name in _PRELOADED.split():
+        importlib.import_module(name)
+
+
+def main(control: socket.socket, warden: socket.socket, plan: Plan) -> NoReturn:
+    """Contain this process and serve until the host or the warden is gone."""
+    try:
+        listener = _contain(plan)
+    except OSError as error:
+        control.send(json.dumps({"refused": error.strerror or str(error)}).encode())
+        os._exit(0)
+    control.send(json.dumps({"ready": True, "counts": listener is not None}).encode())
+    try:
+        _Nest(control, warden, plan, listener).serve()
+    finally:
+        os._exit(0)
+
+
+def _contain(plan: Plan) -> int | None:
+    import tempfile
+    import threading
+
+    tempfile.tempdir = plan.scratch
+    os.environ["TMPDIR"] = os.environ["HOME"] = plan.scratch
+    threading.stack_size(_THREAD_STACK)
+    os.chdir("/")
+    limits.limit_nest(own_user=plan.uid is not None or plan.level == "namespaces")
+    listener = None
+    if plan.level != "none":
+        seccomp.no_new_privileges()
+        keep_reading = False
+        if plan.level == "landlock":
+            keep_reading = plan.private and plan.uid is not None
+            landlock.restrict(plan.scratch)
+        if plan.uid is not None:
+            credentials.change_user(plan.uid, keep_reading=keep_reading)
+        credentials.drop_capabilities(keep_reading=keep_reading)
+        credentials.hide_memory()
+        covered = plan.level == "namespaces"
+        truncate = covered or landlock.version() >= 3
+        listener = seccomp.install_common(metadata=covered, truncate=truncate)
+    credentials.end_with_parent()
+    gc.collect()
+    gc.freeze()
+    return listener
+
+
+class _Nest:
+    def __init__(
+        self, control: socket.socket, warden: socket.socket, plan: Plan, listener: int | None
+    ) -> None:
+        self.control, self.warden, self.plan, self.listener = control, warden, plan, listener
+        self.ready, self._ready_end = os.pipe2(os.O_NONBLOCK)
+        self.filter = seccomp.last_filter() if plan.level != "none" else None
+        self.kinds = notices.kinds(os.uname().machine)
+        self.poll = select.poll()
+        self.poll.register(control, select.POLLIN)
+        if listener is not None:
+            self.poll.register(listener, select.POLLIN)
+        self.clean = self._scratch_state()
+
+    def serve(self) -> None:
+        """Run what the host orders, one after the other."""
+        while True:
+            message, passed, _, _ = socket.recv_fds(self.control, _ORDER_BYTES, 8)
+            if not message:
+                return
+            order = json.loads(message)
+            if "kill" in order:  # it came too late
+                continue
+            try:
+                report = self._run(order, passed)
+            except OSError as error:
+                report = {"error": f"{type(error).__name__}: {error}"}
+            self.control.send(json.dumps(report).encode())
+
+    def _run(self, order: dict[str, Any], passed: Sequence[int]) -> dict[str, Any]:
+        main, *others = pids = self._start_all(order, passed)
+        refused: Counter[str] = Counter()
+        killed = self._wait(main, order["number"], refused)
+        status, usage = 0, None
+        for pid in pids:
+            if pid in others:
+                with suppress(ProcessLookupError):
+                    descriptor = os.pidfd_open(pid)
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                    os.close(descriptor)
+            _, code, used = os.wait4(pid, 0)
+            if pid == main:
+                status, usage = os.waitstatus_to_exitcode(code), used
+        self._expect_nobody(main)
+        if self._scratch_state() != self.clean:
+            self.warden.send(b"c")
+            if not self.warden.recv(1):
+                os._exit(0)
+        assert usage is not None
+        return {
+            "status": status,
+            "killed": killed,
+            "contained": self._ready_count() == len(pids),
+            "cpu_s": usage.ru_utime + usage.ru_stime,
+            "peak_kib": usage.ru_maxrss,
+            "refused": refused,
+        }
+
+    def _start_all(self, order: dict[str, Any], passed: Sequence[int]) -> list[int]:
+        """Fork the processes of an order; the first one's end is the end of the order."""
+        try:
+            if order["kind"] == "calls":
+                (channel,) = passed
+                return [self._start(order, {3: channel}, programs.answer_calls)]
+            if order["kind"] == "main":
+                channel, stdin, stdout = passed
+                streams = {0: stdin, 1: stdout, 3: channel}
+                return [self._start(order, streams, programs.run_main)]
+            verdicts, channel = passed
+            near, far = socket.socketpair()
+            with near, far:
+                tests = {3: verdicts, 4: near.fileno()}
+                return [
+                    self._start(order, tests, tester.run_script),
+                    self._start(order, {3: channel, 4: far.fileno()}, serving.serve_program),
+                ]
+        finally:
+            for descriptor in passed:
+                os.close(descriptor)
+
+    def _start(
+        self, order: dict[str, Any], sources: dict[int, int], run: Callable[[], NoReturn]
+    ) -> int:
+        pid = os.fork()
+        if pid:
+            return pid
+        try:
+            descriptors.keep_only({**sources, _READY: self._ready_end})
+            os.chdir(self.plan.scratch)
+            limits.limit_program(
+                address_space=self.plan.base_bytes + order["memory_mib"] * 2**20,
+                cpu_s=order["cpu_s"],
+            )
+            if self.plan.level == "none":
+                os.setsid()
+            credentials.end_with_parent()
+            if self.filter is not None:
+                self.filter.install()
+                os.register_at_fork(before=notices.tell_of_fork)
+            os.write(_READY, b"R")  # from here on nothing that this process says is believed
+            os.close(_READY)
+            run()
+        finally:
+            os._exit(1)
+
+    def _wait(self, pid: int, number: int, refused: Counter[str]) -> bool:
+        """Wait for a process to end, or kill it if the host says so; return whether it did."""
+        watched = os.pidfd_open(pid)
+        self.poll.register(watched, select.POLLIN)
+        killed = False
+        try:
+            while True:
+                for descriptor, _ in self.poll.poll():
+                    if descriptor == watched:
+                        return killed
+                    if descriptor == self.listener:
+                        heard = notices.refuse_next(self.listener)
+                        if heard is not None:
+                            refused[self.kinds[heard[1]]] += 1
+                    elif self._says_kill(number):
+                        killed = True
+                        signal.pidfd_send_signal(watched, signal.SIGKILL)
+        finally:
+            self.poll.unregister(watched)
+            os.close(watched)
+
+    def _says_kill(self, number: int) -> bool:
+        message = self.control.recv(_ORDER_BYTES)
+        if not message:
+            os._exit(0)  # the host is gone; this process's children die with it
+        return bool(json.loads(message).get("kill") == number)
+
+    def _ready_count(self) -> int:
+        try:
+            return len(os.read(self.ready, 16))
+        except BlockingIOError:
+            return 0
+
+    def _expect_nobody(self, group: int) -> None:
+        """End this nest, with all that lives in it, if a program has left a process behind."""
+        if self.plan.level == "none":  # nothing has kept it from that
+            with suppress(OSError):
+                os.killpg(group, signal.SIGKILL)
+            return
+        with suppress(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+            os._exit(0)
+
+    def _scratch_state(self) -> object:
+        if self.plan.level != "namespaces":
+            return os.listdir(self.plan.scratch)
+        state = os.statvfs(self.plan.scratch)
+        return state.f_ffree, state.f_bfree

@@ -1,0 +1,116 @@
+"""Scripts: one process runs the tests, another the program, and the tests call it from there."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bakeoff.rewards.code.cage import Cage, Stream
+from bakeoff.rewards.code.comparing import shortened
+from bakeoff.rewards.code.judging import SLACK_BYTES, ended, messages, order, raised
+from bakeoff.rewards.code.kinds import AssertTests, CheckTests, Limits
+from bakeoff.rewards.code.splitting import tested_names
+from bakeoff.rewards.code.verdicts import ERROR, NOT_RUN, PASSED, WRONG, Outcome, Run
+from bakeoff.rewards.frames import encode
+
+
+class Unjudged(Exception):
+    """The tests need what cannot be done between two processes, or do not run themselves."""
+
+
+class _Testing:
+    """A conversation: how the program was loaded, and then how each test ended."""
+
+    def __init__(
+        self, verdicts: Stream, program: Stream, limits: Limits, until: float, tests: int,
+        stop_early: bool,
+    ) -> None:  # fmt: skip
+        self.verdicts, self.streams = verdicts, [verdicts, program]
+        self.seconds, self.until, self.tests = limits.seconds, until, tests
+        self.stop_early, self.steps = stop_early, 0
+        self.outcomes: list[Outcome] = []
+        self.unloaded: Outcome | None = None
+        self.compiled = self.started = False
+        self.unjudged = ""
+
+    def heard(self) -> bool:
+        for message in messages(self.verdicts):
+            self.verdicts.total = len(self.verdicts.received)
+            if "unsupported" in message:
+                self.unjudged = str(message["unsupported"])
+                return False
+            if "gone" in message:
+                continue
+            if not self.started:
+                self.started, self.compiled = True, "uncompiled" not in message
+                if "loaded" not in message:
+                    self.unloaded = raised(message.get("uncompiled", message.get("failed")))
+            elif len(self.outcomes) < self.tests:
+                self.outcomes.append(_outcome(message))
+                self.steps += 1
+                if self.stop_early and self.outcomes[-1].status != PASSED:
+                    return False
+        return True
+
+
+def _outcome(message: Mapping[str, Any]) -> Outcome:
+    if "passed" in message:
+        return Outcome(PASSED)
+    if "wrong" in message:
+        return Outcome(WRONG, shortened(str(message["wrong"])))
+    return raised(message.get("error"))
+
+
+def run(cage: Cage, program: str, tests: AssertTests | CheckTests, *, stop_early: bool) -> Run:
+    """Run the tests of a script; if the program's process ends, the rest with a new one.
+
+    Raises:
+        CageBroken: there is no verdict.
+        Unjudged: the tests cannot be run here, whatever the program does.
+    """
+    if isinstance(tests, CheckTests):
+        setup, texts, check, entries = "", [tests.script], tests.entry, {tests.entry}
+    else:
+        setup, texts, check = tests.setup, list(tests.asserts), ""
+        entries = tested_names(texts)
+    outcomes: list[Outcome] = []
+    refused: Counter[str] = Counter()
+    compiled = False
+    until = time.monotonic() + tests.limits.total_seconds
+    while len(outcomes) < len(texts):
+        if time.monotonic() >= until or (stop_early and outcomes and outcomes[-1].status != PASSED):
+            outcomes += [Outcome(NOT_RUN)] * (len(texts) - len(outcomes))
+            break
+        script = {"setup": setup, "tests": texts[len(outcomes) :], "check": check,
+                  "entries": sorted(entries)}  # fmt: skip
+        testing, report = _run_once(cage, program, script, tests.limits, until, stop_early)
+        if testing.unjudged:
+            raise Unjudged(testing.unjudged)
+        refused.update(report.refused)
+        compiled = compiled or testing.compiled
+        outcomes += testing.outcomes
+        if testing.unloaded is not None:
+            outcomes += [testing.unloaded] * (len(texts) - len(outcomes))
+        elif len(outcomes) < len(texts) and report.cause != "enough":
+            ending = ended(report, tests.limits)
+            outcomes.append(ending if report.cause else Outcome(ERROR, "the program has ended"))
+    return Run(outcomes, compiled, refused)
+
+
+def _run_once(
+    cage: Cage, program: str, script: Mapping[str, Any], limits: Limits, until: float,
+    stop_early: bool,
+) -> tuple[_Testing, Any]:  # fmt: skip
+    verdicts, verdicts_end = socket.socketpair()
+    channel, channel_end = socket.socketpair()
+    tests: Sequence[str] = script["tests"]
+    with verdicts, verdicts_end, channel, channel_end:
+        heard = Stream(verdicts.fileno(), encode(script), 2**20)
+        told = Stream(channel.fileno(), encode({"program": program}), SLACK_BYTES)
+        testing = _Testing(heard, told, limits, until, len(tests), stop_early)
+        passed = [verdicts_end.fileno(), channel_end.fileno()]
+        report = cage.run(order("script", limits, len(tests)), passed, testing)
+    return testing, report
