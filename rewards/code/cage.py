@@ -8,6 +8,7 @@ the server only hands on. All limits on time and output are kept here, by killin
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import select
 import shutil
@@ -142,7 +143,8 @@ class Cage:
     """
 
     def __init__(self, level: str, *, start: str = START) -> None:
-        settings = json.dumps({"level": level, "temporary": tempfile.gettempdir()})
+        self._scratch = "" if level == "namespaces" else tempfile.mkdtemp(prefix="bakeoff-")
+        settings = json.dumps({"level": level, "scratch": self._scratch})
         with tempfile.TemporaryFile() as log:
             with BOTH_ENDS:
                 self._control, theirs = pair(socket.SOCK_SEQPACKET)
@@ -159,9 +161,7 @@ class Cage:
                         start_new_session=True,
                     )
             self.level = level
-            self._number = 0
-            self._scratch = ""
-            self._nest = 0
+            self._number = self._nest = 0
             try:
                 self.counts = self._greeted()
             except CageBroken as error:
@@ -184,7 +184,6 @@ class Cage:
                 raise Refused(message["refused"])
             if "nest" in message:
                 self._nest = message["nest"]
-                self._scratch = "" if self.level == "namespaces" else message["scratch"]
             elif "ready" in message:
                 self._control.settimeout(None)
                 return bool(message["counts"])
@@ -209,7 +208,7 @@ class Cage:
             CageBroken: there is no verdict; the cage must not be used again.
         """
         self._number += 1
-        message = json.dumps({**order, "number": self._number}).encode()
+        message = marshal.dumps({**order, "number": self._number})
         try:
             socket.send_fds(self._control, [message], list(passed))
             report, cause = self._talk(conversation)
@@ -276,7 +275,7 @@ class Cage:
                 deadline = min(time.monotonic() + conversation.seconds, conversation.until)
 
     def _kill(self) -> float:
-        self._control.send(json.dumps({"kill": self._number}).encode())
+        self._control.send(marshal.dumps(self._number))
         return time.monotonic() + _ANSWER_S
 
     def _report(self) -> dict[str, Any]:

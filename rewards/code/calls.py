@@ -11,7 +11,7 @@ from typing import Any
 from bakeoff.rewards.code.cage import Cage, Stream
 from bakeoff.rewards.code.comparing import Undecided, shown
 from bakeoff.rewards.code.jail.plain import encode as plain
-from bakeoff.rewards.code.judging import SLACK_BYTES, ended, messages, order, raised
+from bakeoff.rewards.code.judging import SLACK_BYTES, ended, messages, order, raised, trusted
 from bakeoff.rewards.code.kinds import Limits
 from bakeoff.rewards.code.splitting import Question
 from bakeoff.rewards.code.verdicts import (
@@ -22,7 +22,6 @@ from bakeoff.rewards.code.verdicts import (
     Outcome,
     Run,
 )
-from bakeoff.rewards.frames import encode
 
 
 class _Asking:
@@ -32,7 +31,8 @@ class _Asking:
         self, stream: Stream, questions: Sequence[Question], limits: Limits, until: float,
         stop_early: bool, together: bool,
     ) -> None:  # fmt: skip
-        self.streams, self.seconds, self.until = [stream], limits.seconds, until
+        self.streams: Sequence[Stream] = [stream]
+        self.seconds, self.until = limits.seconds, until
         self.questions, self.stop_early, self.together = questions, stop_early, together
         self.steps = 0
         self.undecided = False
@@ -76,9 +76,14 @@ def _outcome(message: Mapping[str, Any], question: Question) -> Outcome:
     return raised(message.get("error"))
 
 
-def encoded(questions: Sequence[Question]) -> list[Any]:
-    """Return the calls of some questions in the form that the program's process takes."""
-    return [[one.entry, plain(list(one.args)), plain(one.kwargs)] for one in questions]
+def _payload(program: str, questions: Sequence[Question]) -> bytes:
+    """Return a program and its calls in the form that the program's process takes."""
+    calls = [(one.entry, one.args, one.kwargs) for one in questions]
+    try:
+        return trusted((program, calls, False))
+    except ValueError:  # a range, a Decimal or a Fraction
+        encoded = [(entry, plain(list(args)), plain(kwargs)) for entry, args, kwargs in calls]
+        return trusted((program, encoded, True))
 
 
 def run(
@@ -101,7 +106,6 @@ def run(
     """
     outcomes: list[Outcome] = []
     refused: Counter[str] = Counter()
-    calls = encoded(questions)
     until = time.monotonic() + (limits.seconds * 10 if together else limits.total_seconds)
     compiled = False
     while len(outcomes) < len(questions):
@@ -111,7 +115,7 @@ def run(
             break
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            payload = encode({"program": program, "calls": calls[done:]})
+            payload = _payload(program, questions[done:])
             stream = Stream(ours.fileno(), payload, limits.output_mib * 2**20 + SLACK_BYTES)
             asking = _Asking(stream, questions[done:], limits, until, stop_early, together)
             tests = 1 if together else len(questions) - done

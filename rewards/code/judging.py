@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 import math
 import signal
 from collections.abc import Iterator
@@ -52,6 +53,16 @@ def ended(report: Report, limits: Limits) -> Outcome:
         name = signal.Signals(-report.status).name
         return Outcome(ERROR, f"the program was ended by {name}")
     return Outcome(ERROR, f"the program ended with exit code {report.status}")
+
+
+def trusted(data: Any) -> bytes:
+    """Return data of this process's for a contained one, which reads it before it runs anything.
+
+    Raises:
+        ValueError: it is not of the types that ``marshal`` knows.
+    """
+    body = marshal.dumps(data)
+    return LENGTH.pack(len(body)) + body
 
 
 def order(kind: str, limits: Limits, tests: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import socket
 import time
 from collections import Counter
@@ -10,11 +11,10 @@ from typing import Any
 
 from bakeoff.rewards.code.cage import Cage, Stream
 from bakeoff.rewards.code.comparing import shortened
-from bakeoff.rewards.code.judging import SLACK_BYTES, ended, messages, order, raised
+from bakeoff.rewards.code.judging import SLACK_BYTES, ended, messages, order, raised, trusted
 from bakeoff.rewards.code.kinds import AssertTests, CheckTests, Limits
-from bakeoff.rewards.code.splitting import tested_names
+from bakeoff.rewards.code.splitting import tested_names, used_names
 from bakeoff.rewards.code.verdicts import ERROR, NOT_RUN, PASSED, WRONG, Outcome, Run
-from bakeoff.rewards.frames import encode
 
 
 class Unjudged(Exception):
@@ -28,7 +28,8 @@ class _Testing:
         self, verdicts: Stream, program: Stream, limits: Limits, until: float, tests: int,
         stop_early: bool,
     ) -> None:  # fmt: skip
-        self.verdicts, self.streams = verdicts, [verdicts, program]
+        self.verdicts = verdicts
+        self.streams: Sequence[Stream] = [verdicts, program]
         self.seconds, self.until, self.tests = limits.seconds, until, tests
         self.stop_early, self.steps = stop_early, 0
         self.outcomes: list[Outcome] = []
@@ -76,6 +77,7 @@ def run(cage: Cage, program: str, tests: AssertTests | CheckTests, *, stop_early
     else:
         setup, texts, check = tests.setup, list(tests.asserts), ""
         entries = tested_names(texts)
+    names = sorted(used_names([setup, *texts]) - set(vars(builtins)) | entries)
     outcomes: list[Outcome] = []
     refused: Counter[str] = Counter()
     compiled = False
@@ -85,7 +87,7 @@ def run(cage: Cage, program: str, tests: AssertTests | CheckTests, *, stop_early
             outcomes += [Outcome(NOT_RUN)] * (len(texts) - len(outcomes))
             break
         script = {"setup": setup, "tests": texts[len(outcomes) :], "check": check,
-                  "entries": sorted(entries)}  # fmt: skip
+                  "names": names}  # fmt: skip
         testing, report = _run_once(cage, program, script, tests.limits, until, stop_early)
         if testing.unjudged:
             raise Unjudged(testing.unjudged)
@@ -108,8 +110,8 @@ def _run_once(
     channel, channel_end = socket.socketpair()
     tests: Sequence[str] = script["tests"]
     with verdicts, verdicts_end, channel, channel_end:
-        heard = Stream(verdicts.fileno(), encode(script), 2**20)
-        told = Stream(channel.fileno(), encode({"program": program}), SLACK_BYTES)
+        heard = Stream(verdicts.fileno(), trusted(script), 2**20)
+        told = Stream(channel.fileno(), trusted(program), SLACK_BYTES)
         testing = _Testing(heard, told, limits, until, len(tests), stop_early)
         passed = [verdicts_end.fileno(), channel_end.fileno()]
         report = cage.run(order("script", limits, len(tests)), passed, testing)

@@ -99,6 +99,12 @@ def tested_names(asserts: Sequence[str]) -> set[str]:
     return {name for name in common if not hasattr(builtins, name)} or common
 
 
+def used_names(texts: Sequence[str]) -> set[str]:
+    """Return the names that stand in some Python texts."""
+    nodes = [node for text in texts for node in ast.walk(ast.parse(text))]
+    return {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
 def _can_be_left_out(statement: ast.stmt) -> bool:
     match statement:
         case ast.Import():

@@ -6,14 +6,14 @@ import os
 import socket
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from bakeoff.rewards.code.cage import Cage, Stream
 from bakeoff.rewards.code.comparing import same_output, shortened
-from bakeoff.rewards.code.judging import SLACK_BYTES, ended, messages, order, raised
+from bakeoff.rewards.code.judging import SLACK_BYTES, ended, messages, order, raised, trusted
 from bakeoff.rewards.code.kinds import Close, Limits, StdioTests
 from bakeoff.rewards.code.verdicts import ERROR, NOT_RUN, PASSED, WRONG, Outcome, Run
-from bakeoff.rewards.frames import encode
 
 
 class _Listening:
@@ -21,7 +21,8 @@ class _Listening:
 
     def __init__(self, channel: Stream, stdout: Stream, limits: Limits, until: float) -> None:
         self.channel, self.stdout = channel, stdout
-        self.streams, self.seconds, self.until = [channel, stdout], limits.seconds, until
+        self.streams: Sequence[Stream] = [channel, stdout]
+        self.seconds, self.until = limits.seconds, until
         self.steps = 0
 
     def heard(self) -> bool:
@@ -60,7 +61,7 @@ def _run_once(
     read_end, write_end = os.pipe()
     source = _file(stdin)
     try:
-        channel = Stream(ours.fileno(), encode({"program": program}), SLACK_BYTES)
+        channel = Stream(ours.fileno(), trusted(program), SLACK_BYTES)
         output = Stream(read_end, b"", limits.output_mib * 2**20)
         passed = [theirs.fileno(), source, write_end]
         listening = _Listening(channel, output, limits, until)

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import sys
 
 from bakeoff.rewards.code.jail.libc import LIBC, checked, prctl
 from bakeoff.rewards.code.jail.syscalls import number
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS = 1, 4, 8
+_SIGKILL = 9
 _CAPABILITY_VERSION_3 = 0x20080522
 _DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
 _FIRST_UID, _UIDS = 60000, 5000  # below 65534, so that containers with few ids have them too
@@ -82,4 +82,4 @@ def hide_memory() -> None:
 
 def end_with_parent() -> None:
     """Have the kernel kill this process when its parent dies; a change of user undoes it."""
-    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, what="ending with the parent")
+    prctl(_PR_SET_PDEATHSIG, _SIGKILL, what="ending with the parent")

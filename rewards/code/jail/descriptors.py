@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Mapping
 
-CHANNEL = 3  # where a process that runs a program talks to the outside
-_ABOVE = 16
+CHANNEL = 3  # where a contained process talks to the host
+RPC = 4  # where the tests' and the program's process talk to each other
 
 
-def keep_only(sources: Mapping[int, int]) -> None:
-    """Close every descriptor but some, which get new numbers; streams not among them are null.
+def reserve(kept: int) -> int:
+    """Occupy the numbers that programs' descriptors get, so that none of the nest's has one.
 
-    Args:
-        sources: ``{new number: present number}``, new ones from 0 to 9.
+    Returns:
+        The number that a kept descriptor has from now on.
     """
-    moved = {target: fcntl.fcntl(source, fcntl.F_DUPFD, _ABOVE) for target, source in
-             sources.items()}  # fmt: skip
-    os.closerange(0, _ABOVE)
-    for target, source in moved.items():
-        os.dup2(source, target, inheritable=False)
-    os.closerange(_ABOVE, 2**20)
-    for stream in range(3):
-        if stream not in moved:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+    first = os.open(os.devnull, os.O_RDWR)
+    while (copy := os.dup(kept)) <= RPC:
+        pass
+    for number in range(3, RPC + 1):
+        os.dup2(first, number)
+    return copy
+
+
+def take(sources: Mapping[int, int]) -> None:
+    """Give descriptors the numbers that a program finds them under: ``{new: present}``."""
+    for target, source in sources.items():
+        os.dup2(source, target)
+
+
+def close_above(last: int) -> None:
+    """Close all descriptors but those up to a number."""
+    os.closerange(last + 1, 2**20)

@@ -30,7 +30,7 @@ def limit_nest(*, own_user: bool) -> None:
         _set(which, value)
 
 
-def limit_program(*, address_space: int, cpu_s: int) -> None:
+def limit_program(address_space: int, cpu_s: int) -> None:
     """Set the limits of one process.
 
     Args:

@@ -7,14 +7,17 @@ In its own process namespace it is process 1, which no signal of a program can r
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # without the enums of `signal`
+import _socket
+import _thread
 import gc
 import importlib
 import json
+import marshal
 import os
 import select
-import signal
-import socket
-from collections import Counter
+import struct
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
@@ -31,19 +34,14 @@ from bakeoff.rewards.code.jail import (
     tester,
 )
 
-_READY = 9  # a program's process writes one byte there when it is contained
 _ORDER_BYTES = 65536
 _THREAD_STACK = 8 * 2**20
 
-# What programs import all the time; each costs every fork a little, so not more than that.
+# What programs import most; a fork costs a microsecond for every two kilobytes of it.
 _PRELOADED = """
-    __future__ abc array ast atexit bisect builtins collections contextlib copy dataclasses datetime
-    decimal encodings.ascii encodings.idna encodings.latin_1 enum fractions functools heapq io
-    itertools math numbers operator random re statistics string tempfile threading traceback types
-    typing unicodedata
+    abc bisect collections copy functools heapq io itertools math operator random re string types
+    typing
 """
-
-interpreter_is_private = credentials.interpreter_is_private
 
 
 class Plan(NamedTuple):
@@ -65,26 +63,25 @@ class Plan(NamedTuple):
 
 
 def preload() -> None:
-    """Import what programs import; ``random`` without its habit to seed itself in a fork."""
+    """Import what programs import most, but let ``random`` not seed itself anew in every fork."""
     register = os.register_at_fork
-    os.register_at_fork = lambda **hooks: None  # type: ignore[assignment]
+    os.register_at_fork = lambda **hooks: None
     try:
-        import random
+        for name in _PRELOADED.split():
+            importlib.import_module(name)
     finally:
         os.register_at_fork = register
-    random.seed(0)
-    for name in _PRELOADED.split():
-        importlib.import_module(name)
+    sys.modules["random"].seed(0)
 
 
-def main(control: socket.socket, warden: socket.socket, plan: Plan) -> NoReturn:
+def main(control: int, warden: int, plan: Plan) -> NoReturn:
     """Contain this process and serve until the host or the warden is gone."""
     try:
         listener = _contain(plan)
     except OSError as error:
-        control.send(json.dumps({"refused": error.strerror or str(error)}).encode())
+        os.write(control, json.dumps({"refused": str(error)}).encode())
         os._exit(0)
-    control.send(json.dumps({"ready": True, "counts": listener is not None}).encode())
+    os.write(control, json.dumps({"ready": True, "counts": listener is not None}).encode())
     try:
         _Nest(control, warden, plan, listener).serve()
     finally:
@@ -92,12 +89,8 @@ def main(control: socket.socket, warden: socket.socket, plan: Plan) -> NoReturn:
 
 
 def _contain(plan: Plan) -> int | None:
-    import tempfile
-    import threading
-
-    tempfile.tempdir = plan.scratch
     os.environ["TMPDIR"] = os.environ["HOME"] = plan.scratch
-    threading.stack_size(_THREAD_STACK)
+    _thread.stack_size(_THREAD_STACK)
     os.chdir("/")
     limits.limit_nest(own_user=plan.uid is not None or plan.level == "namespaces")
     listener = None
@@ -121,10 +114,9 @@ def _contain(plan: Plan) -> int | None:
 
 
 class _Nest:
-    def __init__(
-        self, control: socket.socket, warden: socket.socket, plan: Plan, listener: int | None
-    ) -> None:
-        self.control, self.warden, self.plan, self.listener = control, warden, plan, listener
+    def __init__(self, control: int, warden: int, plan: Plan, listener: int | None) -> None:
+        self.control = _socket.socket(fileno=control)
+        self.warden, self.plan, self.listener = warden, plan, listener
         self.ready, self._ready_end = os.pipe2(os.O_NONBLOCK)
         self.filter = seccomp.last_filter() if plan.level != "none" else None
         self.kinds = notices.kinds(os.uname().machine)
@@ -136,12 +128,15 @@ class _Nest:
 
     def serve(self) -> None:
         """Run what the host orders, one after the other."""
+        room = _socket.CMSG_SPACE(4 * 4)
         while True:
-            message, passed, _, _ = socket.recv_fds(self.control, _ORDER_BYTES, 8)
+            message, ancillary, _, _ = self.control.recvmsg(_ORDER_BYTES, room)
             if not message:
                 return
-            order = json.loads(message)
-            if "kill" in order:  # it came too late
+            passed = [descriptor for _, _, data in ancillary
+                      for (descriptor,) in struct.iter_unpack("i", data)]  # fmt: skip
+            order = marshal.loads(message)
+            if type(order) is int:  # a kill that came too late
                 continue
             try:
                 report = self._run(order, passed)
@@ -150,29 +145,24 @@ class _Nest:
             self.control.send(json.dumps(report).encode())
 
     def _run(self, order: dict[str, Any], passed: Sequence[int]) -> dict[str, Any]:
-        main, *others = pids = self._start_all(order, passed)
-        refused: Counter[str] = Counter()
+        main, *others = self._start_all(order, passed)
+        refused: dict[str, int] = {}
         killed = self._wait(main, order["number"], refused)
-        status, usage = 0, None
-        for pid in pids:
-            if pid in others:
-                with suppress(ProcessLookupError):
-                    descriptor = os.pidfd_open(pid)
-                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-                    os.close(descriptor)
-            _, code, used = os.wait4(pid, 0)
-            if pid == main:
-                status, usage = os.waitstatus_to_exitcode(code), used
+        _, code, usage = os.wait4(main, 0)
+        for pid in others:
+            descriptor = os.pidfd_open(pid)
+            _signal.pidfd_send_signal(descriptor, _signal.SIGKILL)
+            os.close(descriptor)
+            os.waitpid(pid, 0)
         self._expect_nobody(main)
         if self._scratch_state() != self.clean:
-            self.warden.send(b"c")
-            if not self.warden.recv(1):
+            os.write(self.warden, b"c")
+            if not os.read(self.warden, 1):
                 os._exit(0)
-        assert usage is not None
         return {
-            "status": status,
+            "status": os.waitstatus_to_exitcode(code),
             "killed": killed,
-            "contained": self._ready_count() == len(pids),
+            "contained": self._ready_count() == 1 + len(others),
             "cpu_s": usage.ru_utime + usage.ru_stime,
             "peak_kib": usage.ru_maxrss,
             "refused": refused,
@@ -189,43 +179,46 @@ class _Nest:
                 streams = {0: stdin, 1: stdout, 3: channel}
                 return [self._start(order, streams, programs.run_main)]
             verdicts, channel = passed
-            near, far = socket.socketpair()
-            with near, far:
-                tests = {3: verdicts, 4: near.fileno()}
+            near, far = _socket.socketpair()
+            tests = {3: verdicts, 4: near.fileno()}
+            program = {3: channel, 4: far.fileno()}
+            try:
                 return [
                     self._start(order, tests, tester.run_script),
-                    self._start(order, {3: channel, 4: far.fileno()}, serving.serve_program),
+                    self._start(order, program, serving.serve_program),
                 ]
+            finally:
+                near.close()
+                far.close()
         finally:
             for descriptor in passed:
                 os.close(descriptor)
 
     def _start(
-        self, order: dict[str, Any], sources: dict[int, int], run: Callable[[], NoReturn]
+        self, order: dict[str, Any], sources: dict[int, int], run: Callable[[], None]
     ) -> int:
         pid = os.fork()
         if pid:
             return pid
         try:
-            descriptors.keep_only({**sources, _READY: self._ready_end})
+            descriptors.take(sources)
             os.chdir(self.plan.scratch)
-            limits.limit_program(
-                address_space=self.plan.base_bytes + order["memory_mib"] * 2**20,
-                cpu_s=order["cpu_s"],
-            )
+            limits.limit_program(order["memory_mib"] * 2**20 + self.plan.base_bytes, order["cpu_s"])
             if self.plan.level == "none":
                 os.setsid()
-            credentials.end_with_parent()
+            if self.plan.level != "namespaces":  # there, they end with the nest, which is process 1
+                credentials.end_with_parent()
             if self.filter is not None:
                 self.filter.install()
                 os.register_at_fork(before=notices.tell_of_fork)
-            os.write(_READY, b"R")  # from here on nothing that this process says is believed
-            os.close(_READY)
+            os.write(self._ready_end, b"R")  # nothing that this process says later is believed
+            descriptors.close_above(max(sources))
             run()
+            os._exit(0)
         finally:
             os._exit(1)
 
-    def _wait(self, pid: int, number: int, refused: Counter[str]) -> bool:
+    def _wait(self, pid: int, number: int, refused: dict[str, int]) -> bool:
         """Wait for a process to end, or kill it if the host says so; return whether it did."""
         watched = os.pidfd_open(pid)
         self.poll.register(watched, select.POLLIN)
@@ -238,10 +231,11 @@ class _Nest:
                     if descriptor == self.listener:
                         heard = notices.refuse_next(self.listener)
                         if heard is not None:
-                            refused[self.kinds[heard[1]]] += 1
+                            kind = self.kinds[heard[1]]
+                            refused[kind] = refused.get(kind, 0) + 1
                     elif self._says_kill(number):
                         killed = True
-                        signal.pidfd_send_signal(watched, signal.SIGKILL)
+                        _signal.pidfd_send_signal(watched, _signal.SIGKILL)
         finally:
             self.poll.unregister(watched)
             os.close(watched)
@@ -250,7 +244,7 @@ class _Nest:
         message = self.control.recv(_ORDER_BYTES)
         if not message:
             os._exit(0)  # the host is gone; this process's children die with it
-        return bool(json.loads(message).get("kill") == number)
+        return bool(marshal.loads(message) == number)
 
     def _ready_count(self) -> int:
         try:
@@ -262,7 +256,7 @@ class _Nest:
         """End this nest, with all that lives in it, if a program has left a process behind."""
         if self.plan.level == "none":  # nothing has kept it from that
             with suppress(OSError):
-                os.killpg(group, signal.SIGKILL)
+                os.killpg(group, _signal.SIGKILL)
             return
         with suppress(ChildProcessError):
             os.waitpid(-1, os.WNOHANG)

@@ -7,15 +7,13 @@ object of this process. It can therefore only harm itself; what it sends is plai
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import types
 from typing import Any, NoReturn
 
 from bakeoff.rewards.code.jail.descriptors import CHANNEL
 from bakeoff.rewards.code.jail.plain import decode, encode
-from bakeoff.rewards.frames import encode as frame
-from bakeoff.rewards.frames import read_frame
+from bakeoff.rewards.code.jail.wire import payload, put
 
 _exit = os._exit
 
@@ -38,8 +36,8 @@ def module(name: str) -> types.ModuleType:
     return made
 
 
-def load(program: str, name: str, channel: socket.socket) -> dict[str, Any] | None:
-    """Run a program as a module, and say on the channel how that went.
+def load(program: str, name: str, descriptor: int) -> dict[str, Any] | None:
+    """Run a program as a module, and say how that went.
 
     Returns:
         Its names, or ``None`` if it raised.
@@ -47,40 +45,38 @@ def load(program: str, name: str, channel: socket.socket) -> dict[str, Any] | No
     try:
         code = compile(program, "program.py", "exec", dont_inherit=True)
     except BaseException as error:
-        channel.sendall(frame({"uncompiled": describe(error)}))
+        put(descriptor, {"uncompiled": describe(error)})
         return None
     made = module(name)
     try:
         exec(code, made.__dict__)  # noqa: S102 - this is the sandbox
     except BaseException as error:
-        channel.sendall(frame({"failed": describe(error)}))
+        put(descriptor, {"failed": describe(error)})
         return None
-    channel.sendall(frame({"loaded": True}))
+    put(descriptor, {"loaded": True})
     return made.__dict__
 
 
-def answer_calls() -> NoReturn:
+def answer_calls() -> None:
     """Read a program and calls from the channel; answer each call with its result."""
-    channel = socket.socket(fileno=CHANNEL)
-    message = read_frame(channel)
-    names = load(message["program"], "solution", channel)
+    program, calls, encoded = payload(CHANNEL)
+    names = load(program, "solution", CHANNEL)
     if names is None:
-        _exit(0)
-    for entry, arguments, keywords in message["calls"]:
+        return
+    for entry, arguments, keywords in calls:
         try:
-            function = lookup(names, entry)
-            value = encode(function(*decode(arguments), **decode(keywords)))
+            if encoded:
+                arguments, keywords = decode(arguments), decode(keywords)
+            value = encode(lookup(names, entry)(*arguments, **keywords))
         except BaseException as error:
-            channel.sendall(frame({"error": describe(error)}))
+            put(CHANNEL, {"error": describe(error)})
             continue
         try:
-            answer = frame({"value": value})
+            put(CHANNEL, {"value": value})
         except ValueError as error:
-            answer = frame({"too large": str(error)})
+            put(CHANNEL, {"too large": str(error)})
         except MemoryError as error:
-            answer = frame({"error": describe(error)})
-        channel.sendall(answer)
-    _exit(0)
+            put(CHANNEL, {"error": describe(error)})
 
 
 def lookup(names: dict[str, Any], entry: str) -> Any:
@@ -98,35 +94,34 @@ def lookup(names: dict[str, Any], entry: str) -> Any:
 
 def run_main() -> NoReturn:
     """Read a program from the channel and run it as a script on the standard streams."""
-    channel = socket.socket(fileno=CHANNEL)
-    program = read_frame(channel)["program"]
+    program = payload(CHANNEL)
     sys.argv = ["program.py"]
     status = 0
     try:
         code = compile(program, "program.py", "exec", dont_inherit=True)
     except BaseException as error:
-        channel.sendall(frame({"uncompiled": describe(error)}))
+        put(CHANNEL, {"uncompiled": describe(error)})
         _exit(1)
-    channel.sendall(frame({"compiled": True}))
     try:
         exec(code, module("__main__").__dict__)  # noqa: S102 - this is the sandbox
     except SystemExit as error:
         status = 0 if error.code in (None, 0) else 1
         if status:
-            channel.sendall(frame({"error": describe(error)}))
+            put(CHANNEL, {"error": describe(error)})
     except BaseException as error:
         status = 1
-        channel.sendall(frame({"error": describe(error)}))
+        put(CHANNEL, {"error": describe(error)})
     _exit(_finish() or status)
 
 
 def _finish() -> int:
     """Do what an interpreter does at its end: wait for threads, run handlers, flush."""
     import atexit
-    import threading
 
+    threading: Any = sys.modules.get("threading")
     try:
-        threading._shutdown()  # type: ignore[attr-defined]
+        if threading is not None:
+            threading._shutdown()
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.__stdout__):
             if stream is not None:

@@ -9,14 +9,13 @@ and ``abs(result - anything) < 1e-6``.
 from __future__ import annotations
 
 import builtins
-import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from bakeoff.rewards.code.jail.descriptors import RPC
 from bakeoff.rewards.code.jail.plain import Malformed, decode, encode
 from bakeoff.rewards.code.jail.programs import describe
-from bakeoff.rewards.frames import FrameError, read_frame
-from bakeoff.rewards.frames import encode as frame
+from bakeoff.rewards.code.jail.wire import get, put
 
 # Raised by the program they would end a loop of the tests early, as if all had been well.
 _MISLEADING = (StopIteration, StopAsyncIteration)
@@ -38,8 +37,7 @@ class Gone(BaseException):
 class Link:
     """The connection to the program's process."""
 
-    def __init__(self, rpc: socket.socket) -> None:
-        self.rpc = rpc
+    def __init__(self) -> None:
         self.functions: list[Callable[..., Any]] = []
         self.exceptions: dict[str, type[Exception]] = {}
 
@@ -50,12 +48,9 @@ class Link:
             Gone: it says nothing more, or no message.
         """
         try:
-            message = read_frame(self.rpc)
-        except (EOFError, FrameError, OSError):
+            return get(RPC)
+        except (EOFError, ValueError, OSError):
             raise Gone from None
-        if type(message) is not dict:
-            raise Gone
-        return message
 
     def ask(self, do: str, *arguments: Any, **extra: Any) -> dict[str, Any]:
         """Return the answer to a request; meanwhile the program may call the tests' functions."""
@@ -82,7 +77,7 @@ class Link:
 
     def _send(self, message: dict[str, Any]) -> None:
         try:
-            self.rpc.sendall(frame(message))
+            put(RPC, message)
         except OSError:
             raise Gone from None
 
@@ -149,6 +144,7 @@ class Remote:
             self.__name__ = name
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Call it."""
         return self._link.call(self, arguments, keywords)
 
     def __getattr__(self, name: str) -> Any:

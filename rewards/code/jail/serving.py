@@ -8,19 +8,15 @@ program may call back a function that the tests passed to it.
 from __future__ import annotations
 
 import operator
-import os
-import socket
 import types
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
-from bakeoff.rewards.code.jail.descriptors import CHANNEL
+from bakeoff.rewards.code.jail.descriptors import CHANNEL, RPC
 from bakeoff.rewards.code.jail.plain import decode, encode
 from bakeoff.rewards.code.jail.programs import describe, load
-from bakeoff.rewards.frames import encode as frame
-from bakeoff.rewards.frames import read_frame
+from bakeoff.rewards.code.jail.wire import get, payload, put
 
-RPC = 4
 _MUTABLE = (list, dict, set, bytearray)
 
 OPERATORS: dict[str, Callable[..., Any]] = {
@@ -32,16 +28,13 @@ OPERATORS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def serve_program() -> NoReturn:
+def serve_program() -> None:
     """Load the program of the channel and answer requests until the tests' process is gone."""
-    program = read_frame(socket.socket(fileno=CHANNEL))["program"]
-    rpc = socket.socket(fileno=RPC)
-    names = load(program, "solution", rpc)
+    names = load(payload(CHANNEL), "solution", RPC)
     if names is not None:
-        server = _Server(rpc, names)
+        server = _Server(names)
         while True:
-            rpc.sendall(frame(server.answer(read_frame(rpc))))
-    os._exit(0)
+            put(RPC, server.answer(get(RPC)))
 
 
 class _Callback:
@@ -55,8 +48,8 @@ class _Callback:
 
 
 class _Server:
-    def __init__(self, rpc: socket.socket, names: dict[str, Any]) -> None:
-        self.rpc, self.names = rpc, names
+    def __init__(self, names: dict[str, Any]) -> None:
+        self.names = names
         self.handed_out: list[Any] = []
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -120,11 +113,11 @@ class _Server:
         """Have the tests' process call one of its functions; answer its requests meanwhile."""
         message = {"callback": number, "arguments": self.encoded(list(arguments)),
                    "keywords": self.encoded(keywords)}  # fmt: skip
-        self.rpc.sendall(frame(message))
+        put(RPC, message)
         while True:
-            reply = read_frame(self.rpc)
+            reply = get(RPC)
             if "returned" in reply:
                 return self.decoded(reply["returned"])
             if "raised" in reply:
                 raise RuntimeError(": ".join(reply["raised"]))
-            self.rpc.sendall(frame(self.answer(reply)))
+            put(RPC, self.answer(reply))

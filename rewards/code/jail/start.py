@@ -27,10 +27,9 @@ def enlarge_stack() -> None:
 def make_importable() -> None:
     """Let the packages that this file is in be imported, but for what they import themselves."""
     jail = os.path.dirname(os.path.abspath(__file__))
-    rewards = os.path.dirname(os.path.dirname(jail))
     places: dict[str, list[str]] = {
         "bakeoff": [],
-        "bakeoff.rewards": [rewards],
+        "bakeoff.rewards": [],
         "bakeoff.rewards.code": [],
         "bakeoff.rewards.code.jail": [jail],
     }

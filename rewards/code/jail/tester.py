@@ -7,44 +7,36 @@ process's own. So the tests' ``math.isclose`` is the real one, whatever the prog
 
 from __future__ import annotations
 
-import ast
 import builtins
 import importlib
-import os
-import socket
 import sys
-from typing import Any, NoReturn
+from typing import Any
 
 from bakeoff.rewards.code.jail.descriptors import CHANNEL
 from bakeoff.rewards.code.jail.programs import describe
 from bakeoff.rewards.code.jail.proxies import Gone, Link, Remote, Unsupported
-from bakeoff.rewards.code.jail.serving import RPC
-from bakeoff.rewards.frames import encode as frame
-from bakeoff.rewards.frames import read_frame
+from bakeoff.rewards.code.jail.wire import payload, put
 
 
-def run_script() -> NoReturn:
+def run_script() -> None:
     """Read tests from the channel, run them one after the other, and answer for each."""
-    channel = socket.socket(fileno=CHANNEL)
-    tests = read_frame(channel)
-    link = Link(socket.socket(fileno=RPC))
-
-    def say(message: dict[str, Any]) -> None:
-        channel.sendall(frame(message))
-
+    tests = payload(CHANNEL)
+    link = Link()
     try:
         started = link.receive()
-        say(started)
+        put(CHANNEL, started)
         if "loaded" in started:
             names = _names(link, tests)
             exec(compile(tests["setup"], "setup.py", "exec"), names)  # noqa: S102 - the sandbox
             for text in tests["tests"]:
-                say(_outcome(text, names, tests["check"]))
+                put(CHANNEL, _outcome(text, names, tests["check"]))
     except Gone:
-        say({"gone": True})
+        put(CHANNEL, {"gone": True})
     except BaseException as error:
-        say({"unsupported": "the set-up of the tests failed: " + ": ".join(describe(error))})
-    os._exit(0)
+        put(
+            CHANNEL,
+            {"unsupported": "the set-up of the tests failed: " + ": ".join(describe(error))},
+        )
 
 
 def _outcome(text: str, names: dict[str, Any], check: str) -> dict[str, Any]:
@@ -66,11 +58,7 @@ def _outcome(text: str, names: dict[str, Any], check: str) -> dict[str, Any]:
 def _names(link: Link, tests: dict[str, Any]) -> dict[str, Any]:
     """Return the names that the tests find: of the program's, those they use."""
     names: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins}
-    used: set[str] = {tests["check"]} - {""}
-    for text in (tests["setup"], *tests["tests"]):
-        used |= {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
-    used -= set(vars(builtins)) - set(tests["entries"])
-    found = link.ask("names", names=sorted(used)).get("names")
+    found = link.ask("names", names=tests["names"]).get("names")
     for name, kind in found.items() if type(found) is dict else ():
         if "exception" in kind:
             names[name] = link.exceptions[str(kind["exception"])] = type(name, (Exception,), {})
