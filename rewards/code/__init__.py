@@ -10,8 +10,9 @@ from bakeoff.rewards.code.kinds import (
     StdioTests,
     Tests,
 )
+from bakeoff.rewards.code.levels import SandboxUnavailable
 from bakeoff.rewards.code.literals import literal
-from bakeoff.rewards.code.sandbox import Sandbox, SandboxUnavailable
+from bakeoff.rewards.code.sandbox import Sandbox
 from bakeoff.rewards.code.scoring import ascore, score, score_many
 from bakeoff.rewards.code.verdicts import Failure, Score
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import weakref
 from collections import OrderedDict
@@ -12,55 +11,11 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from bakeoff.errors import UsageError, unknown
-from bakeoff.rewards.code.cage import Cage, CageBroken, Refused
+from bakeoff.rewards.code.cage import Cage, CageBroken
+from bakeoff.rewards.code.levels import LEVELS, chosen_level, opened
 from bakeoff.rewards.code.verdicts import Score
 
-LEVELS = ("namespaces", "landlock", "none")
-VARIABLE = "BAKEOFF_SANDBOX"
-_CONTAINED = LEVELS[:2]
 _REMEMBERED = 4096
-
-
-class SandboxUnavailable(UsageError):
-    """Programs cannot be contained on this machine, and nobody has said that they need not be."""
-
-
-def chosen_level() -> str | None:
-    """Return the level that the environment variable ``BAKEOFF_SANDBOX`` asks for, if any.
-
-    Raises:
-        UsageError: it names none.
-    """
-    name = os.environ.get(VARIABLE, "auto")
-    if name in ("auto", ""):
-        return None
-    if name not in LEVELS:
-        raise unknown(f"level of isolation in {VARIABLE}", name, ("auto", *LEVELS))
-    return name
-
-
-def opened(level: str | None) -> Cage:
-    """Return a cage at a level, or at the best one that can be had.
-
-    Raises:
-        SandboxUnavailable: it cannot be had, with what is missing.
-        CageBroken: a server does not start, for another reason.
-    """
-    if sys.platform != "linux":
-        raise SandboxUnavailable(
-            f"model-written programs are run on Linux only, not on {sys.platform}: "
-            "use a Linux machine, virtual machine or container"
-        )
-    missing = []
-    for name in _CONTAINED if level is None else (level,):
-        try:
-            return Cage(name)
-        except Refused as error:
-            missing.append(f"{name}: {error}")
-    raise SandboxUnavailable(
-        f"model-written programs cannot be contained here ({'; '.join(missing)}); allow user "
-        "namespaces or Landlock, or accept no isolation at all with --sandbox none"
-    )
 
 
 class Sandbox:
@@ -95,11 +50,7 @@ class Sandbox:
             raise UsageError(f"workers must be 1 or more, not {workers}")
         if level is not None and level not in LEVELS:
             raise unknown("level of isolation", level, LEVELS)
-        self.workers = (
-            workers or len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else workers or os.cpu_count() or 1
-        )
+        self.workers = workers or _cores()
         self._wanted = level
         self._cages: list[Cage] = []
         self._reset()
@@ -208,6 +159,12 @@ class Sandbox:
             cage.disown()
         self._cages.clear()
         self._reset()
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _end(cages: list[Cage]) -> None:

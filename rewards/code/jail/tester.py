@@ -10,6 +10,8 @@ from __future__ import annotations
 import builtins
 import importlib
 import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from bakeoff.rewards.code.jail.descriptors import CHANNEL
@@ -19,31 +21,49 @@ from bakeoff.rewards.code.jail.wire import payload, put
 
 
 def run_script() -> None:
-    """Read tests from the channel, run them one after the other, and answer for each."""
+    """Read tests from the channel, run them one after the other, and answer for each.
+
+    What the program could bring about by what it answers is its own failure, never a reason for the
+    tests not to count.
+    """
     tests = payload(CHANNEL)
     link = Link()
     try:
         started = link.receive()
         put(CHANNEL, started)
-        if "loaded" in started:
-            names = _names(link, tests)
-            exec(compile(tests["setup"], "setup.py", "exec"), names)  # noqa: S102 - the sandbox
-            for text in tests["tests"]:
-                put(CHANNEL, _outcome(text, names, tests["check"]))
+        if "loaded" not in started:
+            return
+        names = _names(link, tests["names"])
+        candidate = names.get(tests["check"])
+        problem = _outcome(tests["setup"], names)
+        for text in tests["tests"]:
+            outcome = problem if "passed" not in problem else _outcome(text, names)
+            if tests["check"] and "passed" in outcome:
+                outcome = _checked(names, candidate, tests["check"])
+            put(CHANNEL, outcome)
     except Gone:
         put(CHANNEL, {"gone": True})
-    except BaseException as error:
-        put(
-            CHANNEL,
-            {"unsupported": "the set-up of the tests failed: " + ": ".join(describe(error))},
-        )
 
 
-def _outcome(text: str, names: dict[str, Any], check: str) -> dict[str, Any]:
-    try:
+def _outcome(text: str, names: dict[str, Any]) -> dict[str, Any]:
+    def run() -> None:
         exec(compile(text, "tests.py", "exec"), names)  # noqa: S102 - this is the sandbox
-        if check:
-            names["check"](names[check])
+
+    return _ending(run)
+
+
+def _checked(names: dict[str, Any], candidate: Any, entry: str) -> dict[str, Any]:
+    def run() -> None:
+        if candidate is None:
+            raise NameError(f"the program defines no '{entry}'")
+        names["check"](candidate)
+
+    return _ending(run)
+
+
+def _ending(run: Callable[[], None]) -> dict[str, Any]:
+    try:
+        run()
     except Unsupported as error:
         return {"unsupported": str(error)}
     except AssertionError as error:
@@ -55,16 +75,22 @@ def _outcome(text: str, names: dict[str, Any], check: str) -> dict[str, Any]:
     return {"passed": True}
 
 
-def _names(link: Link, tests: dict[str, Any]) -> dict[str, Any]:
-    """Return the names that the tests find: of the program's, those they use."""
+def _names(link: Link, wanted: Sequence[str]) -> dict[str, Any]:
+    """Return the names that the tests find: of the program's, those they use and no others."""
     names: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins}
-    found = link.ask("names", names=tests["names"]).get("names")
-    for name, kind in found.items() if type(found) is dict else ():
-        if "exception" in kind:
-            names[name] = link.exceptions[str(kind["exception"])] = type(name, (Exception,), {})
-        elif "module" in kind:
-            if str(kind["module"]).partition(".")[0] in sys.stdlib_module_names:
-                names[name] = importlib.import_module(kind["module"])
+    found = link.ask("names", names=wanted).get("names")
+    if type(found) is not dict:
+        raise Gone
+    for name in wanted:
+        kind = found.get(name)
+        if type(kind) is not dict:
+            continue
+        if type(exception := kind.get("exception")) is str:
+            names[name] = link.exceptions[exception] = type(name, (Exception,), {})
+        elif type(module := kind.get("module")) is str:
+            if module.partition(".")[0] in sys.stdlib_module_names:
+                with suppress(ImportError):
+                    names[name] = importlib.import_module(module)
         elif "callable" in kind:
             names[name] = Remote(link, {"n": name}, name)
         else:
