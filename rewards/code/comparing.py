@@ -8,7 +8,6 @@ size of the expected value, whatever was sent.
 from __future__ import annotations
 
 import cmath
-import json
 import re
 import reprlib
 from collections.abc import Callable
@@ -18,8 +17,7 @@ from bakeoff.rewards.code.jail.plain import Malformed, Opaque, decode
 from bakeoff.rewards.code.kinds import Close
 
 _SHOWN = 200
-_SHOWN_BYTES = 100_000
-_ROOM = 10_000  # elements of sets and dicts, where a function of the answer is compared
+_SMALL = 2_000  # parts of an answer with which anything may be done here
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?|[+-]?(?:inf|nan)", re.ASCII)
 _NUMBER_CHARS = 400
 
@@ -30,7 +28,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 class Undecided(Exception):
-    """The answer is no plain data, and only its own process knows more."""
+    """The answer is no plain data, or too large to be worked on outside of the sandbox."""
 
 
 class Equal(NamedTuple):
@@ -47,11 +45,17 @@ class Equal(NamedTuple):
     functions: tuple[tuple[str, tuple[Any, ...]], ...] = ()
 
     def holds(self, data: Any) -> bool:
-        """Tell whether encoded data fulfils this."""
+        """Tell whether encoded data fulfils this.
+
+        Raises:
+            Undecided: a function would have to be applied to a large answer.
+        """
         if not self.functions:
             return same(data, self.value, self.close)
+        if not is_small(data):
+            raise Undecided
         try:
-            answer = decode(data, room=_ROOM)
+            answer = decode(data)
             for name, arguments in self.functions:
                 answer = FUNCTIONS[name](answer, *arguments)
             return bool(answer == self.value)
@@ -84,10 +88,12 @@ class Truth(NamedTuple):
         """Tell whether encoded data fulfils this.
 
         Raises:
-            Undecided: the answer is an object with a truth of its own.
+            Undecided: the answer is an object with a truth of its own, or large.
         """
+        if not is_small(data):
+            raise Undecided
         try:
-            answer = decode(data, room=_ROOM)
+            answer = decode(data)
         except Malformed:
             return False
         if isinstance(answer, Opaque):
@@ -148,12 +154,14 @@ def same(data: Any, expected: Any, close: Close | None = None) -> bool:
         return _all_same(content, list(expected), close)
     try:
         if kind is dict:
-            pairs = [(decode(key, room=_ROOM), value) for key, value in content]
+            if not all(is_small(key) for key, _ in content):
+                return False
+            pairs = [(decode(key), value) for key, value in content]
             found = dict(pairs)
             return found.keys() == expected.keys() and all(
                 same(found[key], value, close) for key, value in expected.items()
             )
-        return bool({decode(one, room=_ROOM) for one in content} == expected)
+        return all(map(is_small, content)) and bool({decode(one) for one in content} == expected)
     except (Malformed, TypeError, ValueError):
         return False
 
@@ -236,12 +244,29 @@ def _is_number(word: str) -> bool:
     return len(word) <= _NUMBER_CHARS and _NUMBER.fullmatch(word) is not None
 
 
+def is_small(data: Any) -> bool:
+    """Tell whether encoded data has few parts, and ranges and texts are short."""
+    waiting, parts = [data], 0
+    while waiting:
+        one = waiting.pop()
+        parts += len(one) if type(one) in (list, dict, str) else 1
+        if parts > _SMALL:
+            return False
+        if type(one) is list:
+            waiting += one
+        elif type(one) is dict:
+            if "r" in one:  # the one thing whose length is not that of its data
+                return False
+            waiting += one.values()
+    return True
+
+
 def shown(data: Any) -> str:
     """Return encoded data as a short text for people."""
-    if len(json.dumps(data)) > _SHOWN_BYTES:
-        return "a very large answer"
+    if not is_small(data):
+        return "a long answer"
     try:
-        return shortened(reprlib_repr(decode(data, room=_ROOM)))
+        return shortened(reprlib_repr(decode(data)))
     except Malformed:
         return "something that is no plain data"
 
