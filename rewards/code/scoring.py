@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 
 from bakeoff.errors import UsageError
 from bakeoff.rewards.code import calls, scripts, splitting, stdio
@@ -21,6 +21,7 @@ from bakeoff.rewards.code.verdicts import ERROR, NOT_RUN, PASSED, Failure, Outco
 
 PROGRAM_CHARS = 2**20  # more is no program that anyone would write
 _TRIES = 2
+_REMEMBERED = 1024
 
 
 def score(
@@ -144,12 +145,15 @@ def questions(tests: Tests) -> list[Question] | None:
             Question(tests.entry, call.args, dict(call.kwargs), Equal(call.expected, tests.close))
             for call in tests.calls
         ]
-    if isinstance(tests, AssertTests):
-        entries = splitting.tested_names(tests.asserts)
-        return splitting.of_asserts(tests.asserts, tests.setup, entries)
+    return None if isinstance(tests, StdioTests) else _split(tests)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _split(tests: AssertTests | CheckTests) -> list[Question] | None:
     if isinstance(tests, CheckTests):
         return splitting.of_check(tests.script, tests.entry)
-    return None
+    entries = splitting.tested_names(tests.asserts)
+    return splitting.of_asserts(tests.asserts, tests.setup, entries)
 
 
 def _as_one(run: Run) -> Run:

@@ -7,6 +7,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from bakeoff.rewards.code.cage import Cage, Stream
@@ -15,6 +16,9 @@ from bakeoff.rewards.code.judging import SLACK_BYTES, ended, messages, order, ra
 from bakeoff.rewards.code.kinds import AssertTests, CheckTests, Limits
 from bakeoff.rewards.code.splitting import tested_names, used_names
 from bakeoff.rewards.code.verdicts import ERROR, NOT_RUN, PASSED, WRONG, Outcome, Run
+
+
+_REMEMBERED = 1024
 
 
 class Unjudged(Exception):
@@ -72,12 +76,8 @@ def run(cage: Cage, program: str, tests: AssertTests | CheckTests, *, stop_early
         CageBroken: there is no verdict.
         Unjudged: the tests cannot be run here, whatever the program does.
     """
-    if isinstance(tests, CheckTests):
-        setup, texts, check, entries = "", [tests.script], tests.entry, {tests.entry}
-    else:
-        setup, texts, check = tests.setup, list(tests.asserts), ""
-        entries = tested_names(texts)
-    names = sorted(used_names([setup, *texts]) - set(vars(builtins)) | entries)
+    setup, texts, check = _parts(tests)
+    names = _names(tests)
     outcomes: list[Outcome] = []
     refused: Counter[str] = Counter()
     compiled = False
@@ -100,6 +100,21 @@ def run(cage: Cage, program: str, tests: AssertTests | CheckTests, *, stop_early
             ending = ended(report, tests.limits)
             outcomes.append(ending if report.cause else Outcome(ERROR, "the program has ended"))
     return Run(outcomes, compiled, refused)
+
+
+def _parts(tests: AssertTests | CheckTests) -> tuple[str, list[str], str]:
+    """Return the set-up, the tests, and the function that ``check`` is called with."""
+    if isinstance(tests, CheckTests):
+        return "", [tests.script], tests.entry
+    return tests.setup, list(tests.asserts), ""
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _names(tests: AssertTests | CheckTests) -> list[str]:
+    """Return the names that the tests take from the program, if it has them."""
+    setup, texts, check = _parts(tests)
+    entries = {check} if check else tested_names(texts)
+    return sorted(used_names([setup, *texts]) - set(vars(builtins)) | entries)
 
 
 def _run_once(
