@@ -139,7 +139,7 @@ class Recorder:
                 "item_id": sample.item.id,
                 "sample": 0,
                 "score": sample.score.value,
-                "tokens": len(sample.completion.token_ids),
+                "tokens": sample.completion.sampled,
                 "truncated": sample.completion.truncated,
             }
             for sample in report.eval_samples

@@ -1,4 +1,4 @@
-"""A text environment: a `gymnasium.Env` of one turn that also offers its items by index and split.
+"""A text environment: a `gymnasium.Env` that also offers its items by index and split.
 
 The prompt is the observation and the reply the action. A subclass says what is asked (``size``,
 ``item``) and which named, weighted functions judge a reply (``rewards``).
@@ -7,7 +7,7 @@ The prompt is the observation and the reply the action. A subclass says what is 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -62,15 +62,21 @@ def _no_shared_memory(space: AnyText, n: int = 1, ctx: Any = None) -> Any:
 
 
 class TextEnv(gymnasium.Env[str, str]):
-    """One question, one reply, one score.
+    """One question, one reply, one score; or several turns, and one score at the end.
 
     A subclass sets ``id`` and ``rewards`` and defines ``size`` and ``item``. Items are addressed by
     index and split, so that a group of replies shares one item and train and eval stay apart.
+
+    An environment of several turns sets ``turns`` and defines ``turn`` and ``gold_reply``. It keeps
+    no state of its own: what it says is a function of the item and the replies so far.
 
     Attributes:
         id: the name it is registered under; every random stream is keyed by it.
         reply_tokens: how many new tokens a reply needs, as a default for the sampler.
         rewards: ``{name: (weight, function)}``; a weight of 0 makes a metric that is only logged.
+        needs_sandbox: whether its rewards run programs that a model wrote; it is asked before a
+            comparison starts, so that a missing sandbox shows then and not in every run.
+        turns: how many replies an episode has at most.
         split: where ``reset`` takes its items from.
     """
 
@@ -78,6 +84,8 @@ class TextEnv(gymnasium.Env[str, str]):
     id: str = ""
     reply_tokens: int = 128
     rewards: Mapping[str, tuple[float, RewardFunction]] = {}
+    needs_sandbox: bool = False
+    turns: int = 1
 
     def __init__(self, *, split: str = "train", render_mode: str | None = None) -> None:
         self.split = checked_split(split)
@@ -85,6 +93,7 @@ class TextEnv(gymnasium.Env[str, str]):
         self.observation_space = AnyText()
         self.action_space = AnyText()
         self._asked: Item | None = None
+        self._replies: list[str] = []
         self._answered = True
 
     def size(self, split: str) -> int:
@@ -95,10 +104,19 @@ class TextEnv(gymnasium.Env[str, str]):
         """Return one item; the same index and split give the same item, always."""
         raise NotImplementedError
 
-    def score(self, item: Item, reply: str) -> Score:
-        """Judge one reply: the weighted sum of the parts, or no value if a part fails.
+    def turn(self, item: Item, replies: Sequence[str]) -> str | None:
+        """Return what is said after some replies, or ``None`` if the episode is over."""
+        return None
 
-        A reward function that raises, or returns what is not a finite number, makes the reply *not
+    def gold_reply(self, item: Item, replies: Sequence[str]) -> str:
+        """Return what to reply next to earn the highest score: after no replies, ``item.gold``."""
+        return item.gold
+
+    def score(self, item: Item, reply: str | Sequence[str]) -> Score:
+        """Judge a reply: the weighted sum of the parts, or no value if a part fails.
+
+        In an environment of several turns the reward functions get all replies, as a tuple. A
+        reward function that raises, or returns what is not a finite number, makes the reply *not
         scored*, with its name and the error as the reason; it is never a silent 0.
         """
         parts: dict[str, float] = {}
@@ -138,26 +156,33 @@ class TextEnv(gymnasium.Env[str, str]):
         if index is None:  # of a split without items, the first: `item` says why there is none
             index = self.np_random.integers(max(1, self.size(split)))
         index = int(index)
-        self._asked, self._answered = self.item(index, split), False
+        self._asked, self._replies, self._answered = self.item(index, split), [], False
         return self._asked.prompt, {"index": index, "split": split}
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Score the reply and end the episode.
+        """Take a reply; score it if the episode is over.
 
         Returns:
-            An empty observation, the reward, terminated (true), truncated (false), and the parts.
-            A reply that could not be scored has the reward 0.0, and ``info["scored"]`` is false.
+            What the environment says, the reward, terminated, truncated (the turns are used up and
+            the environment would have gone on), and at the end the parts. A reply that could not be
+            scored has the reward 0.0, and ``info["scored"]`` is false.
         """
         if self._asked is None or self._answered:
             raise ResetNeeded("nothing is asked; call reset() before step()")
+        self._replies.append(action)
+        replies = tuple(self._replies)
+        said = self.turn(self._asked, replies) if self.turns > 1 else None
+        if said is not None and len(replies) < self.turns:
+            return said, 0.0, False, False, {}
         self._answered = True
-        score = self.score(self._asked, action)
+        score = self.score(self._asked, replies if self.turns > 1 else action)
         info = {
             "scored": score.value is not None,
             "reason": score.reason,
             "parts": dict(score.parts),
         }
-        return "", 0.0 if score.value is None else float(score.value), True, False, info
+        reward = 0.0 if score.value is None else float(score.value)
+        return "", reward, said is None, said is not None, info
 
     def render(self) -> str | None:
         """Return the prompt, in render mode "ansi"."""

@@ -7,7 +7,9 @@ tell raises, and the reply then counts as *not scored*; it is never a silent 0.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from bakeoff.types import Item
 
-RewardFunction = Callable[[str, Item], float]
+# of a reply, which is a text, or in an environment of several turns the tuple of all replies
+RewardFunction = Callable[[Any, Item], float]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
@@ -23,6 +24,11 @@ class Successor:
 
     id = "test/Successor-v0"
     reply_tokens = 2
+
+    turns = 1
+
+    def turn(self, item: Item, replies: Sequence[str]) -> None:
+        return None
 
     def size(self, split: str) -> int:
         return 10

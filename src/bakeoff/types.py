@@ -12,7 +12,7 @@ This module imports no torch, so that rewards, environments and the command line
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -43,14 +43,19 @@ class Item:
 
 @dataclass(frozen=True)
 class Completion:
-    """What the policy wrote after one prompt.
+    """What the policy wrote after one prompt, and what the environment said in between.
 
     Attributes:
         prompt_ids: the prompt's tokens, as the model saw them.
-        token_ids: the tokens it sampled, the end-of-sequence token included if it came.
-        logprobs: log-probability of each of them when sampled, at the sampling temperature.
+        token_ids: the tokens that follow: those it sampled, the end-of-sequence token included if
+            it came, and in episodes of several turns the observations between its replies.
+        logprobs: log-probability of each of them when sampled, at the sampling temperature; 0 of
+            those of an observation.
         truncated: true if it ran out of room; it is not finished then.
-        text: the reply, without special tokens.
+        text: all of it, without special tokens.
+        mask: 1 where the policy sampled the token, 0 where it is of an observation; empty if all
+            are the policy's.
+        replies: the text of each of its replies.
     """
 
     prompt_ids: tuple[int, ...]
@@ -58,6 +63,13 @@ class Completion:
     logprobs: tuple[float, ...]
     truncated: bool
     text: str
+    mask: tuple[int, ...] = ()
+    replies: tuple[str, ...] = ()
+
+    @property
+    def sampled(self) -> int:
+        """How many tokens the policy sampled."""
+        return sum(self.mask) if self.mask else len(self.token_ids)
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,7 @@ class Environment(Protocol):
     """What the training loop asks of an environment: items by index and split, and scores."""
 
     id: str
+    turns: int
 
     def size(self, split: str) -> int:
         """Return how many items the split ("train" or "eval") has."""
@@ -88,8 +101,12 @@ class Environment(Protocol):
         """Return one item; the same index and split give the same item, always."""
         ...
 
-    def score(self, item: Item, reply: str) -> Score:
-        """Judge one reply, whatever text it is; a pure function of the two."""
+    def turn(self, item: Item, replies: Sequence[str]) -> str | None:
+        """Return what is said after some replies, or ``None`` if there is nothing to add."""
+        ...
+
+    def score(self, item: Item, reply: str | Sequence[str]) -> Score:
+        """Judge one reply, or all replies of an episode if it has several turns."""
         ...
 
 

@@ -46,6 +46,35 @@ class LanguageModel:
             raise ModelError(f"the tokenizer of '{self.name}' makes no tokens of {prompt!r}")
         return tuple(ids)
 
+    def observation_ids(self, observation: str) -> tuple[int, ...]:
+        """Return the tokens that say ``observation`` after a reply that has ended.
+
+        With a chat template, it is the next message of the user; else plain text.
+
+        Raises:
+            ModelError: the template puts earlier messages differently when others follow.
+        """
+        if self.tokenizer.chat_template is None:
+            return tuple(self.tokenizer(observation, add_special_tokens=False)["input_ids"])
+        said = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "@@"}]
+        apply = self.tokenizer.apply_chat_template
+        before = apply(said, tokenize=False)
+        after = apply(
+            [*said, {"role": "user", "content": observation}],
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        if not after.startswith(before) or "@@" not in before:
+            raise ModelError(
+                f"the chat template of '{self.name}' changes earlier messages when others follow: "
+                "it cannot be used in episodes of several turns"
+            )
+        end = before.rpartition("@@")[2]
+        for token in self.tokenizer.convert_ids_to_tokens(list(self.eos_ids)):
+            end = end.removeprefix(token)  # the reply has it already
+        text = end + after[len(before) :]
+        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
     def text(self, token_ids: tuple[int, ...]) -> str:
         """Return the text of a reply, without special tokens and otherwise unchanged."""
         decoded: str = self.tokenizer.decode(

@@ -46,7 +46,7 @@ def collate(
         prompt_BP=padded(prompts, torch.long, left=True),
         prompt_mask_BP=padded([(1,) * len(p) for p in prompts], torch.float32, left=True),
         token_BT=padded(tokens, torch.long),
-        mask_BT=padded([(1,) * len(t) for t in tokens], torch.float32),
+        mask_BT=padded([c.mask or (1,) * len(c.token_ids) for c in completions], torch.float32),
         logp_old_BT=padded([c.logprobs for c in completions], torch.float32),
         reward_B=torch.tensor(rewards, dtype=torch.float32, device=device),
         group_B=torch.tensor(groups, device=device),

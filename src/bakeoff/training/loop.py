@@ -23,6 +23,7 @@ from bakeoff.training.ledger import Ledger, tensor_bytes
 from bakeoff.training.meter import Meter
 from bakeoff.training.order import item_indices
 from bakeoff.training.reports import Counters, Report, Sample
+from bakeoff.training.rollout import rollout
 from bakeoff.training.sampler import CacheSampler, Decoding, Sampler
 from bakeoff.training.statistics import batch_metrics, sample_metrics
 from bakeoff.types import Algorithm, Batch, Completion, Environment, Item, Metrics, Score
@@ -158,7 +159,7 @@ class Training:
         decoding_seed = stream_seed("sampling", self.seed, update)
         with self.meter.phase("rollout") as phase:
             replies = self._sample(items, config.group_size, self.decoding, decoding_seed)
-            phase.tokens = sum(len(completion.token_ids) for _, completion in replies)
+            phase.tokens = sum(completion.sampled for _, completion in replies)
         with self.meter.phase("reward"):
             samples = [self._judged(item, completion) for item, completion in replies]
         self._count(samples)
@@ -184,24 +185,25 @@ class Training:
         with self.meter.phase("eval") as phase:
             replies = self._sample(items, 1, greedy, seed=0)
             samples = [self._judged(item, completion) for item, completion in replies]
-            phase.tokens = sum(len(completion.token_ids) for _, completion in replies)
+            phase.tokens = sum(completion.sampled for _, completion in replies)
         self.counters.eval_s += time.perf_counter() - started
         return samples
 
     def _sample(
         self, items: Sequence[Item], n: int, decoding: Decoding, seed: int
     ) -> list[tuple[Item, Completion]]:
-        prompts = [self.language_model.prompt_ids(item.prompt) for item in items]
         try:
-            completions = self.sampler.sample(prompts, n, decoding, seed)
+            replies, cache_bytes = rollout(
+                self.environment, self.language_model, self.sampler, items, n, decoding, seed
+            )
         except FloatingPointError as error:
             raise Diverged(str(error)) from error
-        self.ledger.set("kv_cache", self.sampler.kv_cache_bytes)
-        owners = [item for item in items for _ in range(n)]
-        return list(zip(owners, completions, strict=True))
+        self.ledger.set("kv_cache", cache_bytes)
+        return replies
 
     def _judged(self, item: Item, completion: Completion) -> Sample:
-        score = self.environment.score(item, completion.text)
+        replies = completion.replies if self.environment.turns > 1 else completion.text
+        score = self.environment.score(item, replies)
         if score.value is None:
             return Sample(item, completion, score)
         value = float(score.value)
@@ -239,7 +241,7 @@ class Training:
         for index, sample in enumerate(samples):
             prompt = len(sample.completion.prompt_ids)
             tokens = len(sample.completion.token_ids)
-            counters.completion_tokens += tokens
+            counters.completion_tokens += sample.completion.sampled
             prefill = index % group == 0
             counters.prompt_tokens += prompt if prefill else 0
             rollout = self.flops.forward(prompt, tokens, tokens)
@@ -247,6 +249,6 @@ class Training:
                 rollout -= self.flops.forward(prompt, 0, 0)
             counters.train_flops += rollout
             if sample.score.value is not None:
-                counters.trained_tokens += tokens * epochs
+                counters.trained_tokens += sample.completion.sampled * epochs
                 counters.train_flops += passes * self.flops.forward(prompt, tokens, tokens)
                 counters.train_flops += critic_passes * self.flops.forward(prompt, tokens, 0)

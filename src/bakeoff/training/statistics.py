@@ -26,7 +26,7 @@ def sample_metrics(samples: Sequence[Sample], *, score: str) -> Metrics:
     scored = [s for s in samples if s.score.value is not None]
     values = [float(s.score.value) for s in scored if s.score.value is not None]
     metrics: Metrics = {
-        "completions/mean_length": fmean(len(s.completion.token_ids) for s in samples),
+        "completions/mean_length": fmean(s.completion.sampled for s in samples),
         "completions/truncated_frac": fmean(s.completion.truncated for s in samples),
         "completions/unscored_frac": 1 - len(values) / len(samples),
     }
