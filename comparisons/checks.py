@@ -11,6 +11,7 @@ from pathlib import Path
 from bakeoff.comparisons.grid import Experiment, normal_form
 from bakeoff.errors import UsageError
 from bakeoff.plugins import Spec, parse_spec
+from bakeoff.training.config import AUTO_SANDBOX
 
 CELL_MODULE = "bakeoff.comparisons.cell"
 
@@ -31,8 +32,9 @@ def check(experiment: Experiment) -> None:
         algorithms.known(parse_spec(name).target)
     for name in experiment.models:
         models.check(name)
-    for name in experiment.environments:
-        builds(name)
+    running_programs = [name for name in experiment.environments if builds(name)]
+    if running_programs:
+        check_sandbox(experiment.config.get("sandbox", AUTO_SANDBOX), running_programs)
     if experiment.memory_limit is not None and not Path("/proc/self/status").exists():
         raise UsageError("memory_limit needs /proc/<pid>/status, which only Linux has")
     group_size = experiment.config["group_size"]
@@ -42,8 +44,11 @@ def check(experiment: Experiment) -> None:
 
 
 @functools.cache
-def builds(environment: str) -> None:
+def builds(environment: str) -> bool:
     """Build an environment, ask for one item of each split and drop it again; once is enough.
+
+    Returns:
+        Whether its rewards need a sandbox.
 
     Raises:
         UsageError: it does not exist, cannot be built with these arguments, or has no item.
@@ -57,11 +62,34 @@ def builds(environment: str) -> None:
             if built.size(split) < 1:
                 raise UsageError(f"environment '{environment}' has no {split} items")
         built.close()
+        return bool(built.needs_sandbox)
     except UsageError:
         raise
     except (Exception, SystemExit) as error:  # code of the user's may raise anything
         reason = f"{type(error).__name__}: {error}"
         raise UsageError(f"environment '{environment}' cannot be made: {reason}") from error
+
+
+def check_sandbox(level: str, environments: Iterable[str]) -> None:
+    """Accept a sandbox level that can be had here.
+
+    Args:
+        level: as the setting ``sandbox`` names it.
+        environments: those that need it.
+
+    Raises:
+        UsageError: it cannot be had; the text says why, and what to do without it.
+    """
+    if level == "none":
+        return
+    from bakeoff.rewards.code.cage import CageBroken
+    from bakeoff.rewards.code.levels import SandboxUnavailable, opened
+
+    try:
+        opened(None if level == AUTO_SANDBOX else level).end()
+    except (SandboxUnavailable, CageBroken) as error:
+        needing = ", ".join(environments)
+        raise UsageError(f"--sandbox {level}: {needing}: {error}; see bakeoff doctor") from error
 
 
 def with_data(environments: Iterable[str], data: str | None) -> tuple[str, ...]:

@@ -22,8 +22,8 @@ def main(argv: Sequence[str] | None = None, *, cell: Sequence[str] | None = None
     """Run the command line and return the exit code.
 
     0: done (of a grid: its cells have ended, at least one of them ``ok``); 1: every cell failed, or
-    a model could not be had, or a file could not be written; 2: a mistake in what was asked for;
-    130: interrupted.
+    a model could not be had, or a file could not be written, or ``doctor`` found no sandbox; 2: a
+    mistake in what was asked for; 130: interrupted.
 
     Args:
         argv: the arguments; those of this process by default.
@@ -128,6 +128,20 @@ def models(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
     return 0
 
 
+def doctor(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
+    """Say what this machine has; 1 if programs would have no sandbox."""
+    from bakeoff.comparisons.doctor import examine, table
+
+    found = examine()
+    if "json" in args:
+        import json
+
+        print(json.dumps(found, indent=2))
+    else:
+        print(table(found))
+    return 0 if found["sandbox"]["contained"] else 1
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, Sequence[str] | None], int]] = {
     "compare": compare,
     "train": train,
@@ -135,6 +149,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Sequence[str] | None], int]] =
     "envs": envs,
     "algorithms": algorithms,
     "models": models,
+    "doctor": doctor,
 }
 
 

@@ -21,7 +21,9 @@ from bakeoff.comparisons.endings import advice, progress_of, status_of_killed, t
 from bakeoff.comparisons.grid import CellSpec, Experiment, cells
 from bakeoff.comparisons.process import interruptions, watch
 from bakeoff.comparisons.progress import CellRow, Screen, shown
+from bakeoff.comparisons.wording import NO_SANDBOX
 from bakeoff.errors import UsageError
+from bakeoff.training.config import AUTO_SANDBOX
 
 CELL_COMMAND = (sys.executable, "-P", "-m", CELL_MODULE)
 FETCHED_MODELS = ("smollm2",)
@@ -128,7 +130,7 @@ def _run_cell(site: Site, row: CellRow, screen: Screen) -> dict[str, Any]:
     ending = watch(
         [*site.command, str(place.resolve())],
         log=place / "log.txt",
-        environment=_variables(cell.config["threads"]),
+        environment=_variables(cell.config),
         timeout_s=site.timeout_s,
         memory_limit_bytes=cell.memory_limit_bytes,
         on_poll=polled,
@@ -147,11 +149,12 @@ def _run_cell(site: Site, row: CellRow, screen: Screen) -> dict[str, Any]:
     return status
 
 
-def _variables(threads: int) -> dict[str, str]:
-    """Return the environment variables of a cell."""
+def _variables(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment variables of a cell; the sandbox is never the shell's, unrecorded."""
     own = {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
-    if threads:
-        own["OMP_NUM_THREADS"] = str(threads)
+    own["BAKEOFF_SANDBOX"] = config.get("sandbox", AUTO_SANDBOX)
+    if config["threads"]:
+        own["OMP_NUM_THREADS"] = str(config["threads"])
     return {**os.environ, **own}
 
 
@@ -168,6 +171,8 @@ def _announce(screen: Screen, out: Path, grid: Sequence[CellSpec], due: Sequence
     done = len(grid) - len(due)
     rest = f"; {done} of {len(grid)} have ended already" if done else ""
     screen.note(f"{count} to run in {out}{rest}")
+    if any(cell.config.get("sandbox") == "none" for cell in due):
+        screen.note(f"! {NO_SANDBOX}")
 
 
 def _explain(screen: Screen, place: Path, status: Mapping[str, Any]) -> None:

@@ -38,6 +38,10 @@ One's own: --algorithms my_file.py:function, which returns a bakeoff.types.Algor
   bakeoff models
   bakeoff models fetch smollm2
 Any other: --model org/name from the Hugging Face hub, or a local folder.""",
+    "doctor": """examples:
+  bakeoff doctor
+  bakeoff doctor --json
+It exits with 1 if the programs that rewards for code run would have no sandbox.""",
 }
 
 SUMMARIES = {
@@ -47,6 +51,7 @@ SUMMARIES = {
     "envs": "list the environments",
     "algorithms": "list the algorithms",
     "models": "list the models, or fetch one",
+    "doctor": "say which sandbox, versions and hardware there are",
 }
 
 
@@ -92,6 +97,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
         "envs": lambda command: None,
         "algorithms": lambda command: None,
         "models": _add_models,
+        "doctor": _add_doctor,
     }
     found = parser.add_subparsers(dest="command", metavar="command", parser_class=Parser)
     commands = {}
@@ -191,6 +197,10 @@ def _add_report(command: Parser) -> None:
 def _add_models(command: Parser) -> None:
     command.add_argument("action", nargs="?", metavar="fetch", help="download and convert one")
     command.add_argument("name", nargs="?", metavar="NAME", help="its name")
+
+
+def _add_doctor(command: Parser) -> None:
+    command.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
 def _unknown_argument(

@@ -10,7 +10,7 @@ from typing import Any
 from bakeoff.comparisons.fairness import fairness_card, semantics
 from bakeoff.comparisons.measures import COMPARED, MEASURES
 from bakeoff.comparisons.results import Results, Row, groups
-from bakeoff.comparisons.sentences import failures, sentences
+from bakeoff.comparisons.sentences import cautions, failures, sentences
 from bakeoff.comparisons.settings import size_text
 from bakeoff.comparisons.wording import MISSING, amount, markdown_table, short, signed, times
 from bakeoff.training.config import TrainConfig, flat
@@ -45,6 +45,7 @@ def document(results: Results, summary: Sequence[Row], pairwise: Sequence[Row]) 
     """
     name = str(results.runs[0]["experiment"] or results.out.resolve().name)
     parts = [f"# {name}", _overview(results)]
+    parts += [f"> **Warning: {line}.**" for line in cautions(results)]
     for (environment, model), rows in groups(summary, "environment", "model"):
         here = (environment, model)
         pairs = [row for row in pairwise if (row["environment"], row["model"]) == here]

@@ -14,7 +14,7 @@ from bakeoff.comparisons.markdown import document
 from bakeoff.comparisons.pairwise import pairwise_rows
 from bakeoff.comparisons.results import Row, groups, load
 from bakeoff.comparisons.schema import PAIRWISE_COLUMNS, SUMMARY_COLUMNS
-from bakeoff.comparisons.sentences import failures, sentences
+from bakeoff.comparisons.sentences import cautions, failures, sentences
 from bakeoff.comparisons.summary import summary_rows
 from bakeoff.comparisons.wording import amount, short, text_table
 
@@ -58,7 +58,7 @@ def console(out: Path) -> str:
     """
     results = load(out)
     summary, pairwise = summary_rows(results), pairwise_rows(results)
-    blocks = []
+    blocks = [f"! {line}" for line in cautions(results)]
     for (environment, model), rows in groups(summary, "environment", "model"):
         here = (environment, model)
         pairs = [row for row in pairwise if (row["environment"], row["model"]) == here]

@@ -6,10 +6,11 @@ called no difference shown, never equality.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from bakeoff.comparisons.results import Results, Row
-from bakeoff.comparisons.wording import amount, and_list, short, signed, times
+from bakeoff.comparisons.wording import NO_SANDBOX, amount, and_list, short, signed, times
 
 COSTS = {
     "training_bytes": ("held {}x the memory of {} during training", "training memory"),
@@ -33,6 +34,15 @@ def sentences(summary: Sequence[Row], pairwise: Sequence[Row]) -> list[str]:
     ]
 
 
+def cautions(results: Results) -> list[str]:
+    """Return what a reader must know before any number, a line each.
+
+    Args:
+        results: the cells' rows.
+    """
+    return [NO_SANDBOX] if any(_sandbox(run) == "none" for run in results.runs) else []
+
+
 def failures(results: Results) -> list[str]:
     """Return who failed and why, what could not be read, and what is to come, a line each.
 
@@ -51,6 +61,15 @@ def failures(results: Results) -> list[str]:
     if results.waiting:
         lines.append(f"{results.waiting} cells have not ended yet and are not counted")
     return lines
+
+
+def _sandbox(run: Row) -> object:
+    """Return the sandbox that a run asked for by name, if it did."""
+    try:
+        config = json.loads(run["config_json"])
+    except (ValueError, TypeError):
+        return None
+    return config.get("sandbox") if isinstance(config, dict) else None
 
 
 def _cost(metric: str, summary: Sequence[Row], pairwise: Sequence[Row]) -> list[str]:

@@ -87,7 +87,8 @@ def config_text(experiment: Experiment) -> str:
 
     values = {key: getattr(experiment, key) for key in KEYS}
     values |= {key: list(values[key]) for key in ("algorithms", "environments", "models", "seeds")}
-    values |= {"out": str(experiment.out), **experiment.config}
+    defaults = {name: knob.default for name, knob in knobs().items()}
+    values |= {"out": str(experiment.out), **defaults, **experiment.config}
     if experiment.memory_limit is not None:
         values["memory_limit"] = size_text(experiment.memory_limit)
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

@@ -7,6 +7,12 @@ from bakeoff.plugins import Spec, parse_spec
 
 MISSING = "-"
 
+NO_SANDBOX = (
+    "NO SANDBOX (--sandbox none): where a reward runs programs that a model wrote, it runs them "
+    "WITHOUT isolation, with all the rights of this user"
+)
+"""Said before such a comparison runs, and at the top of everything that reports it."""
+
 
 def short(name: str) -> str:
     """Return an algorithm's, environment's or model's name with paths cut to their last part.

@@ -39,14 +39,20 @@ ENTRY_POINTS = "bakeoff.envs"
 
 ENVIRONMENTS: dict[str, str] = {
     "bakeoff/Arithmetic-v0": "bakeoff.envs.math.arithmetic:Arithmetic",
+    "bakeoff/CodeTests-v0": "bakeoff.envs.code.code_tests:CodeTests",
     "bakeoff/Countdown-v0": "bakeoff.envs.math.countdown:Countdown",
     "bakeoff/Derivatives-v0": "bakeoff.envs.math.derivatives:Derivatives",
+    "bakeoff/FixTheBug-v0": "bakeoff.envs.code.fix_the_bug:FixTheBug",
     "bakeoff/Fractions-v0": "bakeoff.envs.math.fractions:Fractions",
     "bakeoff/GSM8K-v0": "bakeoff.envs.math.gsm8k:GSM8K",
+    "bakeoff/HumanEval-v0": "bakeoff.envs.code.humaneval:HumanEval",
     "bakeoff/LinearEquations-v0": "bakeoff.envs.math.linear_equations:LinearEquations",
+    "bakeoff/ListsAndStrings-v0": "bakeoff.envs.code.lists_and_strings:ListsAndStrings",
     "bakeoff/MATH-v0": "bakeoff.envs.math.competition:MATH",
     "bakeoff/MATH500-v0": "bakeoff.envs.math.competition:MATH500",
+    "bakeoff/MBPP-v0": "bakeoff.envs.code.mbpp:MBPP",
     "bakeoff/ModularArithmetic-v0": "bakeoff.envs.math.modular_arithmetic:ModularArithmetic",
+    "bakeoff/OneExpression-v0": "bakeoff.envs.code.one_expression:OneExpression",
     "bakeoff/Polynomials-v0": "bakeoff.envs.math.polynomials:Polynomials",
     "bakeoff/Sequences-v0": "bakeoff.envs.math.sequences:Sequences",
 }

@@ -19,7 +19,7 @@ import re
 from typing import ClassVar, NamedTuple
 
 from bakeoff.envs.math.boxes import box_rewards
-from bakeoff.envs.math.rows import Row, Source
+from bakeoff.envs.rows import Row, Source
 from bakeoff.envs.text_env import TextEnv, checked_split, split_of
 from bakeoff.errors import UsageError, unknown
 from bakeoff.rewards.math import compile_gold, same_value

@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from bakeoff.envs.math.boxes import box_rewards
-from bakeoff.envs.math.rows import Row, Source
+from bakeoff.envs.rows import Row, Source
 from bakeoff.envs.text_env import TextEnv, checked_split
 from bakeoff.errors import UsageError
 from bakeoff.rewards.math import correct

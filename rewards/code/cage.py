@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bakeoff.rewards.channels import BOTH_ENDS, pair
-from bakeoff.rewards.code.waiting import waited_s
+from bakeoff.rewards.code.waiting import Used, used
 
 START = str(Path(__file__).parent / "jail" / "start.py")
 ENVIRONMENT = {
@@ -35,8 +35,10 @@ ENVIRONMENT = {
 }
 _START_S = 60.0
 _ANSWER_S = 10.0  # for a killed program's report
+_CLEAN_S = 60.0  # for deleting what a program has left
 _CHUNK = 2**18
-_PATIENCE = 10.0  # how many times the limit a test may wait for a processor
+_PATIENCE = 10.0  # how many times its limit a test may take, if it has to wait for a processor
+_SHORT_S = 0.02
 
 
 class CageBroken(RuntimeError):
@@ -136,6 +138,7 @@ class Cage:
     Attributes:
         level: how programs are contained.
         counts: whether refused acts are counted.
+        usable: whether it can run another program.
 
     Raises:
         Refused: the level cannot be had here.
@@ -162,6 +165,7 @@ class Cage:
                     )
             self.level = level
             self._number = self._nest = 0
+            self.usable = True
             try:
                 self.counts = self._greeted()
             except CageBroken as error:
@@ -214,6 +218,7 @@ class Cage:
             report, cause = self._talk(conversation)
         except OSError as error:
             raise CageBroken(f"the sandbox's server is gone ({error})") from None
+        self.usable = not report["dirty"] or self._is_cleaned()
         if "error" in report:
             raise CageBroken(f"the sandbox failed: {report['error']}")
         if not report["contained"]:
@@ -221,6 +226,15 @@ class Cage:
         if not cause:
             cause = self._take_the_rest(conversation)
         return Report(report, cause)
+
+    def _is_cleaned(self) -> bool:
+        self._control.settimeout(_CLEAN_S)
+        try:
+            return bool(self._control.recv(2**16))
+        except OSError:
+            return False
+        finally:
+            self._control.settimeout(None)
 
     def _take_the_rest(self, conversation: Conversation) -> str:
         for stream in conversation.streams:
@@ -240,19 +254,19 @@ class Cage:
         streams = {stream.descriptor: stream for stream in conversation.streams}
         for stream in streams.values():
             poll.register(stream.descriptor, stream.events())
-        cause, steps, excused_s = "", conversation.steps, 0.0
-        deadline = min(time.monotonic() + conversation.seconds, conversation.until)
+        cause, steps, before = "", conversation.steps, Used(0, 0)
+        begun = time.monotonic()
+        deadline = min(begun + conversation.seconds, conversation.until)
         while True:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 if cause:
                     raise CageBroken("the sandbox's server does not answer")
-                more_s = waited_s(self._nest) - excused_s
-                if more_s > 0.01 and excused_s < _PATIENCE * conversation.seconds:
-                    excused_s += more_s
-                    deadline += more_s
-                    continue
-                cause, deadline = "time", self._kill()
+                left_s = self._excused_s(before, begun, conversation.seconds)
+                if left_s < _SHORT_S:
+                    cause, deadline = "time", self._kill()
+                else:
+                    deadline += left_s
                 continue
             for descriptor, event in poll.poll(left_s * 1000 + 1):
                 if descriptor == control:
@@ -271,8 +285,22 @@ class Cage:
                 elif not conversation.heard():
                     cause, deadline = "enough", self._kill()
             if not cause and conversation.steps > steps:
-                steps = conversation.steps
-                deadline = min(time.monotonic() + conversation.seconds, conversation.until)
+                steps, now = conversation.steps, time.monotonic()
+                if now - begun > _SHORT_S:
+                    before = used(self._nest)
+                begun = now
+                deadline = min(begun + conversation.seconds, conversation.until)
+
+    def _excused_s(self, before: Used, begun: float, seconds: float) -> float:
+        """Return how much longer a test may run, because it was kept waiting for a processor.
+
+        A program that crowds the processors itself is not excused: its CPU time counts in full.
+        """
+        now, elapsed_s = used(self._nest), time.monotonic() - begun
+        if elapsed_s > _PATIENCE * seconds:
+            return 0.0
+        counted_s = max(now.cpu_s - before.cpu_s, elapsed_s - (now.waited_s - before.waited_s))
+        return seconds - counted_s
 
     def _kill(self) -> float:
         self._control.send(marshal.dumps(self._number))

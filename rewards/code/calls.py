@@ -44,7 +44,9 @@ class _Asking:
         (stream,) = self.streams
         for message in messages(stream):
             stream.total = len(stream.received)
-            if not self.started:
+            if "compiled" in message:
+                self.compiled = True
+            elif not self.started:
                 self._begun(message)
             elif len(self.outcomes) < len(self.questions):
                 question = self.questions[len(self.outcomes)]
@@ -56,11 +58,12 @@ class _Asking:
                 self.steps += not self.together
                 if self.stop_early and self.outcomes[-1].status != PASSED:
                     return False
+            else:
+                return False  # an answer to nothing: it could go on with that until its time is up
         return True
 
     def _begun(self, message: Mapping[str, Any]) -> None:
         self.started = True
-        self.compiled = "uncompiled" not in message
         if "loaded" not in message:
             self.unloaded = raised(message.get("uncompiled", message.get("failed")))
 

@@ -13,7 +13,7 @@ import reprlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from bakeoff.rewards.code.jail.plain import Malformed, Opaque, decode
+from bakeoff.rewards.code.jail.plain import SCALAR_TAGS, Malformed, Opaque, decode
 from bakeoff.rewards.code.kinds import Close
 
 _SHOWN = 200
@@ -63,7 +63,7 @@ class Equal(NamedTuple):
             return False
 
     def __str__(self) -> str:
-        return shortened(reprlib_repr(self.value))
+        return shortened(short_repr(self.value))
 
 
 class Is(NamedTuple):
@@ -113,6 +113,8 @@ class Near(NamedTuple):
 
     def holds(self, data: Any) -> bool:
         """Tell whether encoded data fulfils this."""
+        if type(data) is list or (type(data) is dict and not data.keys() <= SCALAR_TAGS):
+            return False
         try:
             distance = abs(decode(data, room=0) - self.centre)
             return bool(distance <= self.radius if self.closed else distance < self.radius)
@@ -153,15 +155,18 @@ def same(data: Any, expected: Any, close: Close | None = None) -> bool:
     if kind is tuple:
         return _all_same(content, list(expected), close)
     try:
-        if kind is dict:
-            if not all(is_small(key) for key, _ in content):
+        pairs = content if kind is dict else [(one, None) for one in content]
+        if not all(is_small(key) for key, _ in pairs):
+            return False
+        found = {}
+        for one, value in pairs:
+            key = decode(one)
+            if key not in expected:  # otherwise forged keys with equal hashes take quadratic time
                 return False
-            pairs = [(decode(key), value) for key, value in content]
-            found = dict(pairs)
-            return found.keys() == expected.keys() and all(
-                same(found[key], value, close) for key, value in expected.items()
-            )
-        return all(map(is_small, content)) and bool({decode(one) for one in content} == expected)
+            found[key] = value
+        if len(found) != len(expected) or kind is not dict:
+            return len(found) == len(expected)
+        return all(same(found[key], value, close) for key, value in expected.items())
     except (Malformed, TypeError, ValueError):
         return False
 
@@ -179,6 +184,8 @@ def _same_scalar(data: Any, expected: Any, close: Close | None) -> bool:
     if type(data) is list:
         return False
     if type(data) is dict:
+        if not data.keys() <= SCALAR_TAGS:
+            return False
         try:
             data = decode(data, room=0)
         except Malformed:
@@ -222,10 +229,10 @@ def same_output(got: str, expected: str, close: Close | None = None) -> bool:
         >>> same_output("0.30000000000000004 x", "0.3 x", Close())
         True
     """
-    lines, wanted = ([line.rstrip() for line in text.rstrip().split("\n")]
-                     for text in (got, expected))  # fmt: skip
-    if len(lines) != len(wanted):
+    got, expected = got.rstrip(), expected.rstrip()
+    if got.count("\n") != expected.count("\n"):
         return False
+    lines, wanted = ([line.rstrip() for line in text.split("\n")] for text in (got, expected))
     return all(
         one == other or (close is not None and _same_words(one.split(), other.split(), close))
         for one, other in zip(lines, wanted, strict=True)
@@ -266,17 +273,25 @@ def shown(data: Any) -> str:
     if not is_small(data):
         return "a long answer"
     try:
-        return shortened(reprlib_repr(decode(data)))
+        return shortened(short_repr(decode(data)))
     except Malformed:
         return "something that is no plain data"
 
 
-_REPR = reprlib.Repr()
-_REPR.maxstring = _REPR.maxlong = _REPR.maxother = _SHOWN
+class _Repr(reprlib.Repr):
+    def repr_int(self, value: int, level: int) -> str:
+        if value.bit_length() > 1000:  # decimal digits of a long one take quadratic time
+            return f"<an integer of {value.bit_length()} bits>"
+        return repr(value)
+
+
+_REPR = _Repr()
+_REPR.maxstring = _REPR.maxother = _SHOWN
 _REPR.maxlist = _REPR.maxtuple = _REPR.maxset = _REPR.maxfrozenset = _REPR.maxdict = 12
-reprlib_repr = _REPR.repr
+short_repr = _REPR.repr
 
 
 def shortened(text: str) -> str:
-    """Return a text, cut if it is long."""
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    """Return a text, cut if it is long, that can be printed."""
+    text = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    return text.encode(errors="backslashreplace").decode()

@@ -11,6 +11,7 @@ from typing import Any
 
 from bakeoff.rewards.code.cage import Report, Stream
 from bakeoff.rewards.code.comparing import shortened
+from bakeoff.rewards.code.jail.plain import NODES
 from bakeoff.rewards.code.kinds import Limits
 from bakeoff.rewards.code.verdicts import ERROR, OUT_OF_MEMORY, OUTPUT_LIMIT, TIMED_OUT, Outcome
 from bakeoff.rewards.frames import LENGTH
@@ -26,6 +27,9 @@ def messages(stream: Stream) -> Iterator[dict[str, Any]]:
             return
         body = bytes(stream.received[LENGTH.size : LENGTH.size + size])
         del stream.received[: LENGTH.size + size]
+        if size > NODES and body.count(b"[") + body.count(b"{") > NODES:
+            yield {}  # many times its size in memory, and nothing that `encode` makes
+            continue
         try:
             message = json.loads(body)
         except (ValueError, RecursionError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -92,7 +93,10 @@ class _Tests:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of everything that the tests hold."""
-        return hashlib.blake2b(repr(self).encode(errors="surrogatepass")).hexdigest()
+        return hashlib.blake2b(self._content().encode(errors="surrogatepass")).hexdigest()
+
+    def _content(self) -> str:
+        return repr(self)
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,11 @@ class CallTests(_Tests):
     def __post_init__(self) -> None:
         object.__setattr__(self, "calls", tuple(self.calls))
         _check_some(self.calls, "calls")
+
+    def _content(self) -> str:
+        calls = [[encode(call.args), encode(call.kwargs), encode(call.expected)]
+                 for call in self.calls]  # fmt: skip
+        return json.dumps([self.entry, calls, repr(self.close), repr(self.limits)])
 
     @property
     def count(self) -> int:

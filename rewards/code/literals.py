@@ -16,6 +16,7 @@ _CONSTRUCTORS: dict[str, Callable[..., Any]] = {
     "float": float, "complex": complex, "bytes": bytes, "range": range,
 }  # fmt: skip
 _NAMES = {"nan": float("nan"), "inf": float("inf")}
+_SEQUENCES = (str, bytes, list, tuple)
 _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -95,6 +96,8 @@ def _combined(sign: ast.operator, left: Any, right: Any) -> Any:
         if not numbers or right < 0 or left.bit_length() * right > _POWER_BITS:
             raise ValueError("not a literal: a power that is not of small integers")
         return left**right
+    if isinstance(sign, ast.Add) and type(left) is type(right) and type(left) in _SEQUENCES:
+        return left + right
     if isinstance(sign, ast.Mult) and not (_is_number(left) and _is_number(right)):
         texts, times = (right, left) if isinstance(left, int) else (left, right)
         if not isinstance(times, int) or len(texts) * times > _CHARS:

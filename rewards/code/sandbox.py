@@ -99,19 +99,27 @@ class Sandbox:
             except BaseException:  # a KeyboardInterrupt too: its program may still be running
                 with self._lock:
                     self.broken += 1
-                    self._cages.remove(cage)
+                    if cage in self._cages:  # not ended by `close`
+                        self._cages.remove(cage)
                 cage.end()
                 raise
             with self._lock:
-                self._idle.append(cage)
+                if cage.usable:
+                    self._idle.append(cage)
+                    return
+                self._cages.remove(cage)
+            cage.end()
 
     def _opened(self) -> Cage:
         cage = opened(self._level or self._wanted or chosen_level())
         with self._lock:
             self.started += 1
             self._level = cage.level
-            self._cages.append(cage)
-        return cage
+            if not self._closed:
+                self._cages.append(cage)
+                return cage
+        cage.end()
+        raise CageBroken("the sandbox is closed")
 
     def pids(self) -> list[int]:
         """Return the process ids of all servers."""

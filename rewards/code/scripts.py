@@ -14,9 +14,8 @@ from bakeoff.rewards.code.cage import Cage, Stream
 from bakeoff.rewards.code.comparing import shortened
 from bakeoff.rewards.code.judging import SLACK_BYTES, ended, messages, order, raised, trusted
 from bakeoff.rewards.code.kinds import AssertTests, CheckTests, Limits
-from bakeoff.rewards.code.splitting import tested_names, used_names
+from bakeoff.rewards.code.splitting import imported_modules, tested_names, used_names
 from bakeoff.rewards.code.verdicts import ERROR, NOT_RUN, PASSED, WRONG, Outcome, Run
-
 
 _REMEMBERED = 1024
 
@@ -49,8 +48,10 @@ class _Testing:
                 return False
             if "gone" in message:
                 continue
-            if not self.started:
-                self.started, self.compiled = True, "uncompiled" not in message
+            if "compiled" in message:
+                self.compiled = True
+            elif not self.started:
+                self.started = True
                 if "loaded" not in message:
                     self.unloaded = raised(message.get("uncompiled", message.get("failed")))
             elif len(self.outcomes) < self.tests:
@@ -77,7 +78,7 @@ def run(cage: Cage, program: str, tests: AssertTests | CheckTests, *, stop_early
         Unjudged: the tests cannot be run here, whatever the program does.
     """
     setup, texts, check = _parts(tests)
-    names = _names(tests)
+    names, imports = _names(tests), imported_modules([setup, *texts])
     outcomes: list[Outcome] = []
     refused: Counter[str] = Counter()
     compiled = False
@@ -87,7 +88,7 @@ def run(cage: Cage, program: str, tests: AssertTests | CheckTests, *, stop_early
             outcomes += [Outcome(NOT_RUN)] * (len(texts) - len(outcomes))
             break
         script = {"setup": setup, "tests": texts[len(outcomes) :], "check": check,
-                  "names": names}  # fmt: skip
+                  "names": names, "imports": imports}  # fmt: skip
         testing, report = _run_once(cage, program, script, tests.limits, until, stop_early)
         if testing.unjudged:
             raise Unjudged(testing.unjudged)

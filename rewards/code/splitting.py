@@ -11,7 +11,15 @@ import builtins
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from bakeoff.rewards.code.comparing import FUNCTIONS, Equal, Expectation, Is, Near, Truth
+from bakeoff.rewards.code.comparing import (
+    FUNCTIONS,
+    Equal,
+    Expectation,
+    Is,
+    Near,
+    Truth,
+    short_repr,
+)
 from bakeoff.rewards.code.literals import value_of
 
 _HARMLESS_IMPORTS = {"math", "typing", "collections", "re", "itertools", "functools", "random"}
@@ -33,8 +41,8 @@ class Question(NamedTuple):
     expectation: Expectation
 
     def __str__(self) -> str:
-        shown = [*map(repr, self.args), *(f"{name}={value!r}" for name, value in
-                                          self.kwargs.items())]  # fmt: skip
+        named = [f"{name}={short_repr(value)}" for name, value in self.kwargs.items()]
+        shown = [*map(short_repr, self.args), *named]
         return f"{self.entry}({', '.join(shown)})"
 
 
@@ -103,6 +111,17 @@ def used_names(texts: Sequence[str]) -> set[str]:
     """Return the names that stand in some Python texts."""
     nodes = [node for text in texts for node in ast.walk(ast.parse(text))]
     return {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
+def imported_modules(texts: Sequence[str]) -> list[str]:
+    """Return the modules that some Python texts import before anything else can happen."""
+    found = []
+    for statement in (statement for text in texts for statement in ast.parse(text).body):
+        if isinstance(statement, ast.Import):
+            found += [name.name for name in statement.names]
+        elif isinstance(statement, ast.ImportFrom) and statement.module:
+            found.append(statement.module)
+    return found
 
 
 def _can_be_left_out(statement: ast.stmt) -> bool:

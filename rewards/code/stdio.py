@@ -47,7 +47,7 @@ def run(cage: Cage, program: str, tests: StdioTests, *, stop_early: bool) -> Run
         outcome, said, acts = _run_once(cage, program, stdin, tests.limits, until)
         if outcome is None:
             outcome = _compared(said["output"], stdout, tests.close)
-        compiled = compiled or "uncompiled" not in said
+        compiled = compiled or "compiled" in said
         refused.update(acts)
         outcomes.append(outcome)
     return Run(outcomes, compiled, refused)
@@ -71,9 +71,10 @@ def _run_once(
             os.close(descriptor)
         ours.close()
         theirs.close()
-    said: dict[str, Any] = {"output": bytes(output.received)}
+    said: dict[str, Any] = {}
     for message in messages(channel):
         said |= message
+    said["output"] = bytes(output.received)  # whatever was forged under that name
     acts = Counter(report.refused)
     if report.cause or report.status:
         error = said.get("error", said.get("uncompiled"))

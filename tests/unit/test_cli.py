@@ -14,7 +14,7 @@ from bakeoff.comparisons.settings import config_text, experiment_of, read_config
 from bakeoff.training.config import knobs
 
 HEAVY = ("torch", "transformers", "pandas", "gymnasium", "datasets", "matplotlib", "scipy", "rich")
-COMMANDS = ("compare", "train", "report", "envs", "algorithms", "models")
+COMMANDS = ("compare", "train", "report", "envs", "algorithms", "models", "doctor")
 
 
 def printed_config(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, object]:

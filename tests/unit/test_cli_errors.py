@@ -44,6 +44,7 @@ def complaint(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
         (["compare", "--algorithm=grpo"], ["--algorithm", "--algorithms"]),
         (["compare", "grpo"], ["'grpo'"]),
         (["compare", "--decay", "cosin"], ["'cosin'", "'cosine'"]),
+        (["compare", "--sandbox", "off"], ["sandbox 'off'", "none"]),
         (["compare", "--seeds", "0"], ["at least one seed"]),
         (["compare", "--seeds", "1,1"], ["seed 1"]),
         (["compare", "--seeds", "0,-1"], ["-1"]),
@@ -64,6 +65,7 @@ def complaint(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
         (["models", "fetch"], ["bakeoff models fetch smollm2"]),
         (["models", "fetch", "smolm2"], ["'smolm2'", "'smollm2'"]),
         (["models", "fecth"], ["'fecth'", "'fetch'"]),
+        (["doctor", "--jsn"], ["--jsn", "--json"]),
     ],
 )
 def test_a_mistake_is_named_with_the_nearest_choice_and_nothing_is_written(

@@ -12,6 +12,7 @@ from pathlib import Path
 import gymnasium
 import pytest
 from gymnasium.utils.env_checker import check_env
+from unit.envs.code_rows import write_code_tests, write_humaneval, write_mbpp
 from unit.envs.gsm8k_rows import write_gsm8k
 from unit.envs.math_rows import write_math, write_math500
 
@@ -32,9 +33,12 @@ SPECS = [spec for env_id in ENVIRONMENTS for spec in levels(env_id)]
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("data")
     return {
+        "BAKEOFF_CODE_TESTS": write_code_tests(root / "code_tests"),
         "BAKEOFF_GSM8K": write_gsm8k(root),
+        "BAKEOFF_HUMANEVAL": write_humaneval(root / "humaneval"),
         "BAKEOFF_MATH": write_math(root / "math"),
         "BAKEOFF_MATH500": write_math500(root / "math500"),
+        "BAKEOFF_MBPP": write_mbpp(root / "mbpp"),
     }
 
 

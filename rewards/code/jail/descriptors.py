@@ -23,6 +23,14 @@ def reserve(kept: int) -> int:
     return copy
 
 
+def silence() -> None:
+    """Lead the standard streams to nowhere: the nest's are shared by all programs."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
 def take(sources: Mapping[int, int]) -> None:
     """Give descriptors the numbers that a program finds them under: ``{new: present}``."""
     for target, source in sources.items():

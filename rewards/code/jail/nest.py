@@ -8,8 +8,10 @@ In its own process namespace it is process 1, which no signal of a program can r
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # without the enums of `signal`
+import _sitebuiltins
 import _socket
 import _thread
+import builtins
 import gc
 import importlib
 import json
@@ -72,6 +74,8 @@ def preload() -> None:
     finally:
         os.register_at_fork = register
     sys.modules["random"].seed(0)
+    for name in ("exit", "quit"):  # of the module `site`, which is left out
+        setattr(builtins, name, _sitebuiltins.Quitter(name, "Ctrl-D"))
 
 
 def main(control: int, warden: int, plan: Plan) -> NoReturn:
@@ -81,6 +85,7 @@ def main(control: int, warden: int, plan: Plan) -> NoReturn:
     except OSError as error:
         os.write(control, json.dumps({"refused": str(error)}).encode())
         os._exit(0)
+    descriptors.silence()
     os.write(control, json.dumps({"ready": True, "counts": listener is not None}).encode())
     try:
         _Nest(control, warden, plan, listener).serve()
@@ -142,7 +147,13 @@ class _Nest:
                 report = self._run(order, passed)
             except OSError as error:
                 report = {"error": f"{type(error).__name__}: {error}"}
-            self.control.send(json.dumps(report).encode())
+            dirty = self._scratch_state() != self.clean
+            self.control.send(json.dumps({**report, "dirty": dirty}).encode())
+            # Only now: what a program leaves behind must not keep its verdict from coming.
+            self._expect_nobody()
+            if dirty:
+                self._clean()
+                self.control.send(b"{}")
 
     def _run(self, order: dict[str, Any], passed: Sequence[int]) -> dict[str, Any]:
         main, *others = self._start_all(order, passed)
@@ -151,14 +162,13 @@ class _Nest:
         _, code, usage = os.wait4(main, 0)
         for pid in others:
             descriptor = os.pidfd_open(pid)
-            _signal.pidfd_send_signal(descriptor, _signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                _signal.pidfd_send_signal(descriptor, _signal.SIGKILL)
             os.close(descriptor)
             os.waitpid(pid, 0)
-        self._expect_nobody(main)
-        if self._scratch_state() != self.clean:
-            os.write(self.warden, b"c")
-            if not os.read(self.warden, 1):
-                os._exit(0)
+        if self.plan.level == "none":  # nothing has kept it from starting others
+            with suppress(OSError):
+                os.killpg(main, _signal.SIGKILL)
         return {
             "status": os.waitstatus_to_exitcode(code),
             "killed": killed,
@@ -252,14 +262,15 @@ class _Nest:
         except BlockingIOError:
             return 0
 
-    def _expect_nobody(self, group: int) -> None:
+    def _expect_nobody(self) -> None:
         """End this nest, with all that lives in it, if a program has left a process behind."""
-        if self.plan.level == "none":  # nothing has kept it from that
-            with suppress(OSError):
-                os.killpg(group, _signal.SIGKILL)
-            return
         with suppress(ChildProcessError):
             os.waitpid(-1, os.WNOHANG)
+            os._exit(0)
+
+    def _clean(self) -> None:
+        os.write(self.warden, b"c")
+        if not os.read(self.warden, 1) or self._scratch_state() != self.clean:
             os._exit(0)
 
     def _scratch_state(self) -> object:

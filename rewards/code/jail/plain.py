@@ -21,6 +21,7 @@ NODES = 2_000_000
 _SMALL = 2**63
 _DIGITS = 10_000  # of a Decimal
 _EXPONENT = 10_000
+_BITS = 2**14  # of a part of a Fraction, a complex or a range
 
 Special = Callable[[Any], Any]
 
@@ -186,6 +187,8 @@ def _number(data: Any) -> Any:
     found = _decode(data, [0], None)
     if type(found) not in (int, float):
         raise Malformed("not a number")
+    if type(found) is int and found.bit_length() > _BITS:  # a gcd or a division is quadratic
+        raise Malformed("a part of a number that is too long")
     return found
 
 
@@ -215,3 +218,5 @@ _SCALARS: dict[str, Callable[[Any], Any]] = {
     "D": _decimal,
     "F": _fraction,
 }
+
+SCALAR_TAGS = _SCALARS.keys()

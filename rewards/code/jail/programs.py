@@ -47,6 +47,7 @@ def load(program: str, name: str, descriptor: int) -> dict[str, Any] | None:
     except BaseException as error:
         put(descriptor, {"uncompiled": describe(error)})
         return None
+    put(descriptor, {"compiled": True})
     made = module(name)
     try:
         exec(code, made.__dict__)  # noqa: S102 - this is the sandbox
@@ -96,12 +97,16 @@ def run_main() -> NoReturn:
     """Read a program from the channel and run it as a script on the standard streams."""
     program = payload(CHANNEL)
     sys.argv = ["program.py"]
+    system: Any = sys  # new streams: the nest's have found that their files can be sought in
+    system.stdin = system.__stdin__ = open(0, errors="surrogateescape", closefd=False)  # noqa: SIM115
+    system.stdout = system.__stdout__ = open(1, "w", closefd=False)  # noqa: SIM115
     status = 0
     try:
         code = compile(program, "program.py", "exec", dont_inherit=True)
     except BaseException as error:
         put(CHANNEL, {"uncompiled": describe(error)})
         _exit(1)
+    put(CHANNEL, {"compiled": True})
     try:
         exec(code, module("__main__").__dict__)  # noqa: S102 - this is the sandbox
     except SystemExit as error:

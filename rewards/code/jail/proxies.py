@@ -3,18 +3,21 @@
 What comes back from the program is plain data wherever it can be, and then compared here, as any
 value. Only what is not plain stands for itself as a ``Remote``. A ``Remote`` is equal to no plain
 value and refuses to be mixed with numbers: otherwise a result could claim ``result == anything``
-and ``abs(result - anything) < 1e-6``.
+and ``abs(result - anything) < 1e-6``. For ``anything in result`` it has to show its elements.
 """
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, MappingView
+from types import ModuleType
 from typing import Any
 
 from bakeoff.rewards.code.jail.descriptors import RPC
-from bakeoff.rewards.code.jail.plain import Malformed, decode, encode
+from bakeoff.rewards.code.jail.plain import Malformed, Opaque, decode, encode
 from bakeoff.rewards.code.jail.programs import describe
+from bakeoff.rewards.code.jail.serving import KEPT
 from bakeoff.rewards.code.jail.wire import get, put
 
 # Raised by the program they would end a loop of the tests early, as if all had been well.
@@ -24,6 +27,9 @@ _BUILTIN = {
     for name, value in vars(builtins).items()
     if isinstance(value, type) and issubclass(value, Exception) and value not in _MISLEADING
 }
+
+# What the tests can have of the program's doing, beside plain data: its failure, not theirs.
+_OF_PROGRAM = (Opaque, ModuleType, MappingView)
 
 
 class Unsupported(Exception):
@@ -104,7 +110,15 @@ class Link:
 
     def _reference(self, value: Any) -> Any:
         if type(value) is Remote:
-            return object.__getattribute__(value, "_reference")
+            return value._reference
+        name = getattr(value, "__name__", None)
+        if type(name) is str and vars(builtins).get(name) is value:
+            return {"builtin": name}
+        if type(value) is deque:
+            return {"kept": ["deque", self.encoded(list(value))]}
+        exceptions = self.exceptions.values()
+        if isinstance(value, _OF_PROGRAM) or {id(value), id(type(value))} & {*map(id, exceptions)}:
+            raise TypeError(f"the program's {type(value).__name__} cannot be sent back to it")
         if callable(value) and not isinstance(value, type):
             self.functions.append(value)
             return {"k": len(self.functions) - 1}
@@ -114,12 +128,16 @@ class Link:
         """Return a value of the program."""
         try:
             return decode(data, self._referred)
-        except Malformed:
+        except (Malformed, KeyError):
             raise Gone from None
 
     def _referred(self, data: dict[str, Any]) -> Any:
         if type(data.get("h")) is int:
             return Remote(self, data)
+        if "kept" in data:
+            name, content = data["kept"]
+            kinds = {kind.__name__: kind for kind in KEPT}
+            return kinds[name](self.decoded(content))
         if type(number := data.get("k")) is int and 0 <= number < len(self.functions):
             return self.functions[number]
         raise Malformed("no such object")
@@ -139,9 +157,8 @@ class Remote:
     """An object or function of the program."""
 
     def __init__(self, link: Link, reference: dict[str, Any], name: str = "") -> None:
-        self._link, self._reference = link, reference
-        if name:
-            self.__name__ = name
+        for attribute, value in (("_link", link), ("_reference", reference), ("__name__", name)):
+            object.__setattr__(self, attribute, value)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Call it."""
@@ -151,6 +168,9 @@ class Remote:
         if name.startswith("__"):
             raise AttributeError(name)
         return self._link.value("getattr", self, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self._link.value("setattr", self, name, value)
 
     def __iter__(self) -> Iterator[Any]:
         iterator = self._link.value("iter", self)
@@ -181,9 +201,6 @@ class Remote:
 
     def __repr__(self) -> str:
         return _text(self._link.value("repr", self))
-
-    def __contains__(self, one: object) -> bool:
-        return self._link.value("contains", self, one) is True
 
     def __getitem__(self, key: object) -> Any:
         return self._link.value("getitem", self, key)

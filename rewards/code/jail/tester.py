@@ -19,6 +19,8 @@ from bakeoff.rewards.code.jail.programs import describe
 from bakeoff.rewards.code.jail.proxies import Gone, Link, Remote, Unsupported
 from bakeoff.rewards.code.jail.wire import payload, put
 
+_LOADING = ("compiled", "loaded", "uncompiled", "failed")
+
 
 def run_script() -> None:
     """Read tests from the channel, run them one after the other, and answer for each.
@@ -29,10 +31,16 @@ def run_script() -> None:
     tests = payload(CHANNEL)
     link = Link()
     try:
-        started = link.receive()
-        put(CHANNEL, started)
-        if "loaded" not in started:
-            return
+        for module in tests["imports"]:
+            if not _can_be_imported(module):
+                put(CHANNEL, {"unsupported": f"they import {module}, which is not here"})
+                return
+        said: dict[str, Any] = {}
+        while "loaded" not in said:
+            said = link.receive()  # be it forged: no more is passed on than how loading went
+            put(CHANNEL, {name: said[name] for name in _LOADING if name in said})
+            if "compiled" not in said and "loaded" not in said:
+                return
         names = _names(link, tests["names"])
         candidate = names.get(tests["check"])
         problem = _outcome(tests["setup"], names)
@@ -43,6 +51,14 @@ def run_script() -> None:
             put(CHANNEL, outcome)
     except Gone:
         put(CHANNEL, {"gone": True})
+
+
+def _can_be_imported(module: str) -> bool:
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        return False
+    return True
 
 
 def _outcome(text: str, names: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import json
 import os
 import stat
 import sys
+from contextlib import suppress
 
 from bakeoff.rewards.code.jail import descriptors, namespaces, nest
 from bakeoff.rewards.code.jail.credentials import interpreter_is_private, own_uid
@@ -53,6 +54,10 @@ def main() -> None:
             empty(scratch)
         near.send(b"e")
     os.waitpid(pid, 0)
+    if level != "namespaces":  # the host may have been killed
+        with suppress(OSError):
+            empty(scratch)
+            os.rmdir(scratch)
 
 
 def _address_space() -> int:
@@ -61,12 +66,36 @@ def _address_space() -> int:
 
 
 def empty(folder: str) -> None:
-    """Delete all that is in a folder, also what may not be entered; follows no symbolic link."""
-    os.chmod(folder, 0o700)
-    for name in os.listdir(folder):
-        path = os.path.join(folder, name)
-        if stat.S_ISDIR(os.lstat(path).st_mode):
-            empty(path)
-            os.rmdir(path)
-        else:
-            os.unlink(path)
+    """Delete all that is in a folder, whatever its permissions and however deep it is nested.
+
+    What is in a folder is moved up and deleted from there: no path gets long, no link is followed.
+    """
+    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        while names := os.listdir(root):
+            for name in names:
+                if _is_folder(name, root):
+                    _move_up(name, root)
+                    os.rmdir(name, dir_fd=root)
+                else:
+                    os.unlink(name, dir_fd=root)
+    finally:
+        os.close(root)
+
+
+def _is_folder(name: str, parent: int) -> bool:
+    """Tell whether a name is a folder's, and if it is, let it be entered."""
+    if not stat.S_ISDIR(os.lstat(name, dir_fd=parent).st_mode):
+        return False
+    os.chmod(name, 0o700, dir_fd=parent)
+    return True
+
+
+def _move_up(name: str, root: int) -> None:
+    folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=root)
+    try:
+        for child in os.listdir(folder):
+            _is_folder(child, folder)
+            os.rename(child, os.urandom(16).hex(), src_dir_fd=folder, dst_dir_fd=root)
+    finally:
+        os.close(folder)

@@ -13,6 +13,9 @@ from typing import Any
 
 from bakeoff.errors import UsageError, unknown
 
+AUTO_SANDBOX = "auto"
+"""The best sandbox that there is here; see ``bakeoff doctor``."""
+
 
 def _knob(
     default: Any, help: str, *, low: float | None = None, choices: tuple[str, ...] = ()
@@ -70,6 +73,11 @@ class TrainConfig:
     )
     threads: int = _knob(0, "CPU threads; 0 takes one for a small model and all for others", low=0)
     device: str = _knob("auto", "where to run", choices=("auto", "cpu", "cuda"))
+    sandbox: str = _knob(
+        AUTO_SANDBOX,
+        "what contains the programs that rewards for code run; none is NO isolation",
+        choices=(AUTO_SANDBOX, "namespaces", "landlock", "none"),
+    )
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
@@ -111,10 +119,20 @@ def train_config(values: Mapping[str, Any]) -> TrainConfig:
 
 
 def flat(config: TrainConfig) -> dict[str, Any]:
-    """Return the configuration as ``{knob: value}``, the inverse of ``train_config``."""
+    """Return the configuration as ``{knob: value}``, the inverse of ``train_config``.
+
+    The sandbox is in it if one was asked for by name: most environments run no programs, and their
+    runs have the settings that they had before there was a sandbox.
+
+    Example:
+        >>> "sandbox" in flat(TrainConfig()), flat(TrainConfig(sandbox="none"))["sandbox"]
+        (False, 'none')
+    """
     values = dataclasses.asdict(config)
     for name in GROUPS:
         values.update(values.pop(name))
+    if config.sandbox == AUTO_SANDBOX:
+        del values["sandbox"]
     return values
 
 

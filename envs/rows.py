@@ -1,14 +1,17 @@
 """Rows of a data set: read through `datasets` from the hub, or from a JSON file or folder.
 
-Each row comes with the place it stands at, so that an error can name the file and line.
+A file may be compressed by gzip. Each row comes with the place it stands at, so that an error can
+name the file and line.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
 import tempfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +21,7 @@ from bakeoff.errors import UsageError
 Row = Mapping[str, Any]
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+", re.ASCII)
-_SUFFIXES = (".json", ".jsonl")
+_SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 
 
 class Source(NamedTuple):
@@ -46,7 +49,7 @@ class Source(NamedTuple):
         """Return the rows of a split, each with its place.
 
         Args:
-            data: a folder, a ``.json`` or ``.jsonl`` file, or a hub id.
+            data: a folder, a ``.json`` or ``.jsonl`` file (or ``.json.gz``), or a hub id.
             split: the split of the hub's data set.
             file: the file of a folder; by default the only ``.json`` or ``.jsonl`` file there.
 
@@ -54,9 +57,9 @@ class Source(NamedTuple):
             UsageError: the data is not there, is empty, or cannot be read.
         """
         path = Path(data).expanduser()
-        local = path.exists() or path.suffix in _SUFFIXES or not _HUB_ID.fullmatch(data)
+        local = path.exists() or _is_json(path) or not _HUB_ID.fullmatch(data)
         if local:
-            return _local_rows(path if path.suffix in _SUFFIXES else self._file(path, file))
+            return _local_rows(path if _is_json(path) else self._file(path, file))
         try:
             found = _load(data, *([self.config] if self.config else []), split=split)
         except Exception as error:  # no network, no such data set, a hub that is down, ...
@@ -74,7 +77,7 @@ class Source(NamedTuple):
             if not (folder / file).is_file():
                 raise UsageError(f"{folder} holds no {file} (give {self.hint})")
             return folder / file
-        files = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES)
+        files = sorted(path for path in folder.iterdir() if _is_json(path))
         if len(files) != 1:
             names = ", ".join(path.name for path in files[:5]) or "none"
             raise UsageError(
@@ -84,11 +87,20 @@ class Source(NamedTuple):
         return files[0]
 
 
+def _is_json(path: Path) -> bool:
+    return path.name.endswith(_SUFFIXES)
+
+
 def _local_rows(path: Path) -> list[tuple[str, Row]]:
     """Return the rows of a JSON Lines file, or of a JSON file that is a list."""
     if not path.is_file():
         raise UsageError(f"no such file: {path}")
-    places = _list_places(path) if path.suffix == ".json" else _line_places(path)
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError(f"{path}: cannot be read ({error})") from None
+    listed = path.name.endswith((".json", ".json.gz"))
+    places = _list_places(path, content) if listed else _line_places(path, content)
     if not places:
         raise UsageError(f"{path} is empty")
     with tempfile.TemporaryDirectory() as cache:
@@ -100,16 +112,15 @@ def _local_rows(path: Path) -> list[tuple[str, Row]]:
     return list(zip(places, rows, strict=True))
 
 
-def _line_places(path: Path) -> list[str]:
-    with path.open("rb") as file:
-        lines = [(f"{path}, line {n}", line) for n, line in enumerate(file, 1) if line.strip()]
+def _line_places(path: Path, content: bytes) -> list[str]:
+    numbered = enumerate(content.split(b"\n"), 1)
+    lines = [(f"{path}, line {n}", line) for n, line in numbered if line.strip()]
     for place, line in lines:
         _check_object(_json(line, place), place)
     return [place for place, _ in lines]
 
 
-def _list_places(path: Path) -> list[str]:
-    content = path.read_bytes()
+def _list_places(path: Path, content: bytes) -> list[str]:
     rows = _json(content, str(path)) if content.strip() else []
     if not isinstance(rows, list):
         raise UsageError(f"{path}: not a JSON list of rows")

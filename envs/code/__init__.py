@@ -1,0 +1,1 @@
+"""Environments whose replies are programs."""
