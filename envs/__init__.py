@@ -12,11 +12,12 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import gymnasium
 
 from bakeoff.envs.own import checked_definition
+from bakeoff.envs.rows import Rows
 from bakeoff.envs.text_env import SPLITS, AnyText, TextEnv, split_of
 from bakeoff.errors import UsageError, unknown
 from bakeoff.plugins import Spec, entry_point_targets, import_code, import_object, parse_spec
@@ -62,7 +63,26 @@ _registered: dict[str, str | type[TextEnv] | Callable[..., Item]] = {}
 
 for _id, _place in ENVIRONMENTS.items():
     if _id not in gymnasium.registry:
-        gymnasium.register(_id, entry_point=_place)
+        gymnasium.register(_id, _place, vector_entry_point=f"bakeoff.envs.vector:{_id}")
+
+
+class Settings(TypedDict, total=False):
+    """What else ``register`` takes with ``make_item``.
+
+    Attributes:
+        sizes: how many items "train" and "eval" have. ``make_item`` is called again until the
+            prompt belongs to the split asked for (``split_of``).
+        rows: in the place of ``sizes``: a list of dicts, a JSON Lines file, or a `Dataset`, which
+            is divided by ``split_of``; or one of these for each split. ``make_item`` gets a row.
+        ranges: the least and the largest value of a reward, where they are not 0 and 1.
+        deadline_s: seconds after which a reply is not scored: replies are then scored in processes
+            that can be killed, which find the environment by its file, module or entry point.
+    """
+
+    sizes: Mapping[str, int]
+    rows: Rows | Mapping[str, Rows]
+    ranges: Mapping[str, tuple[float, float]]
+    deadline_s: float
 
 
 def register(
@@ -70,21 +90,22 @@ def register(
     entry_point: str | type[TextEnv] | None = None,
     *,
     make_item: Callable[..., Item] | None = None,
-    sizes: Mapping[str, int] | None = None,
     rewards: Mapping[str, tuple[float, RewardFunction]] | None = None,
     reply_tokens: int = 128,
+    **settings: Unpack[Settings],
 ) -> None:
-    """Add an environment for this process, here and in gymnasium: a class, or a generator.
+    """Add an environment for this process, here and in gymnasium: a class, or functions.
 
     Args:
         id: its name, as ``namespace/Name-v0``.
         entry_point: a ``TextEnv`` of that id, or ``"module:Class"``.
-        make_item: in place of a class: makes one item of a ``random.Random`` of its own; further
-            arguments of it are the environment's. The id of the item is filled in. It is called
-            again until the prompt belongs to the split asked for (``split_of``).
-        sizes: how many items "train" and "eval" have; with ``make_item``.
-        rewards: ``{name: (weight, function of (reply, item))}``; with ``make_item``.
+        make_item: in place of a class: makes one item of a ``random.Random`` of its own, or of a
+            row; further arguments of it are the environment's. The id of the item is filled in.
+        rewards: ``{name: (weight, function of (reply, item))}``; with ``make_item``. A function may
+            be async or ``batched``, and may raise ``Malformed``; see `bakeoff.rewards`.
         reply_tokens: how many new tokens a reply needs; with ``make_item``.
+        settings: with ``make_item``: ``sizes`` or ``rows``, and if wanted ``ranges`` and
+            ``deadline_s``; see ``Settings``.
 
     Raises:
         UsageError: the id is taken or malformed, or the definition is incomplete.
@@ -99,7 +120,7 @@ def register(
         >>> register("doc/Add-v0", make_item=add, sizes=sizes, rewards={"correct": (1.0, correct)})
         >>> env = make("doc/Add-v0:digits=1")
         >>> env.score(env.item(0), env.item(0).gold)
-        Score(value=1.0, parts={'correct': 1.0}, reason='')
+        Score(value=1.0, parts={'correct': 1.0}, reason='', malformed='')
     """
     if not _ID.fullmatch(id):
         raise UsageError(f"'{id}' is not an environment's id: write it as me/Name-v0")
@@ -110,12 +131,18 @@ def register(
     if entry_point is not None:
         if not isinstance(entry_point, str):
             _checked_class(id, entry_point)
-        gymnasium.register(id, entry_point=typing.cast(Any, entry_point))
+        _add(id, entry_point, {})
         _registered[id] = entry_point
     elif make_item is not None:
-        kwargs = checked_definition(id, make_item, sizes, rewards, reply_tokens)
-        gymnasium.register(id, entry_point="bakeoff.envs.own:FunctionEnv", kwargs=kwargs)
+        definition = checked_definition(id, make_item, rewards, reply_tokens, settings)
+        kind = "RowsEnv" if definition.rows else "FunctionEnv"
+        _add(id, f"bakeoff.envs.own:{kind}", {"definition": definition})
         _registered[id] = make_item
+
+
+def _add(id: str, entry_point: Any, kwargs: dict[str, Any]) -> None:
+    vector = f"bakeoff.envs.vector:{id}"
+    gymnasium.register(id, entry_point, vector_entry_point=vector, kwargs=kwargs)
 
 
 def known(target: str) -> None:
@@ -155,7 +182,9 @@ def make(spec: Spec | str, **arguments: Any) -> TextEnv:
     _check_arguments(id, arguments)
     env = gymnasium.make(id, disable_env_checker=True, **arguments).unwrapped
     _checked_class(id, type(env), env)
-    return typing.cast(TextEnv, env)
+    made = typing.cast(TextEnv, env)
+    made.spec_text = str(Spec(spec.target, arguments))
+    return made
 
 
 def takes(target: str, name: str) -> bool:

@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,6 +85,23 @@ class Source(NamedTuple):
                 f"name the file itself as data, or in {self.variable}"
             )
         return files[0]
+
+
+Rows = str | Path | Iterable[Row]
+
+
+def placed_rows(source: Rows) -> list[tuple[str, Row]]:
+    """Return rows with the place of each: of a JSON Lines or JSON file, a list, or a `Dataset`.
+
+    Raises:
+        UsageError: there are none, or they cannot be read.
+    """
+    if isinstance(source, str | Path):
+        return _local_rows(Path(source).expanduser())
+    found = [(f"row {n}", row) for n, row in enumerate(source, 1)]
+    if not found:
+        raise UsageError("the data set has no rows")
+    return found
 
 
 def _is_json(path: Path) -> bool:

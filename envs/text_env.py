@@ -6,7 +6,6 @@ The prompt is the observation and the reply the action. A subclass says what is 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,8 @@ from gymnasium.error import CustomSpaceError, ResetNeeded
 from gymnasium.spaces import Text
 from gymnasium.vector.utils import create_shared_memory
 
+from bakeoff.envs.remote import scored
+from bakeoff.envs.scoring import judged
 from bakeoff.errors import UsageError, unknown
 from bakeoff.rewards import RewardFunction
 from bakeoff.streams import stream_seed
@@ -74,6 +75,11 @@ class TextEnv(gymnasium.Env[str, str]):
         id: the name it is registered under; every random stream is keyed by it.
         reply_tokens: how many new tokens a reply needs, as a default for the sampler.
         rewards: ``{name: (weight, function)}``; a weight of 0 makes a metric that is only logged.
+            A function may be async, or ``batched``, and may raise ``Malformed``.
+        ranges: the least and the largest value of a part, where they are not 0 and 1.
+        deadline_s: if given, replies are scored in a process that is killed when one takes longer;
+            the reply is then not scored. The environment must be one that ``spec_text`` rebuilds.
+        spec_text: what ``bakeoff.envs.make`` builds the same environment of.
         needs_sandbox: whether its rewards run programs that a model wrote; it is asked before a
             comparison starts, so that a missing sandbox shows then and not in every run.
         turns: how many replies an episode has at most.
@@ -84,10 +90,13 @@ class TextEnv(gymnasium.Env[str, str]):
     id: str = ""
     reply_tokens: int = 128
     rewards: Mapping[str, tuple[float, RewardFunction]] = {}
+    ranges: Mapping[str, tuple[float, float]] = {}
+    deadline_s: float | None = None
     needs_sandbox: bool = False
     turns: int = 1
 
     def __init__(self, *, split: str = "train", render_mode: str | None = None) -> None:
+        self.spec_text = self.id
         self.split = checked_split(split)
         self.render_mode = render_mode
         self.observation_space = AnyText()
@@ -119,21 +128,15 @@ class TextEnv(gymnasium.Env[str, str]):
         reward function that raises, or returns what is not a finite number, makes the reply *not
         scored*, with its name and the error as the reason; it is never a silent 0.
         """
-        parts: dict[str, float] = {}
-        failures: list[str] = []
-        for name, (_, function) in self.rewards.items():
-            try:
-                part = float(function(reply, item))
-            except Exception as error:  # a reward function of the user's may raise anything
-                failures.append(f"{name}: {type(error).__name__}: {error}")
-                continue
-            if math.isfinite(part):
-                parts[name] = part
-            else:
-                failures.append(f"{name}: returned {part}")
-        if failures:
-            return Score(None, parts, "; ".join(failures))
-        return Score(math.fsum(self.rewards[name][0] * part for name, part in parts.items()), parts)
+        return self.score_many([item], [reply])[0]
+
+    def score_many(
+        self, items: Sequence[Item], replies: Sequence[str | Sequence[str]]
+    ) -> list[Score]:
+        """Judge many replies, one for each item; async and batched functions run together."""
+        if self.deadline_s is None:
+            return judged(self.rewards, items, replies)
+        return scored(self.spec_text, self.deadline_s, items, replies)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -7,9 +7,29 @@ tell raises, and the reply then counts as *not scored*; it is never a silent 0.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from bakeoff.types import Item
+# Of a reply and its item, or of many of both (``batched``). A reply is a text, or in an environment
+# of several turns the tuple of all replies. The function may be async.
+RewardFunction = Callable[[Any, Any], Any]
 
-# of a reply, which is a text, or in an environment of several turns the tuple of all replies
-RewardFunction = Callable[[Any, Item], float]
+_Function = TypeVar("_Function", bound=RewardFunction)
+
+
+class Malformed(ValueError):
+    """A reply is badly formatted: the reward function that says so counts 0, with this reason."""
+
+
+def batched(function: _Function) -> _Function:
+    """Mark a reward function that takes lists of replies and items, and returns a list of numbers.
+
+    An exception in the place of a number stands for a reply that the function could not score, or
+    found ``Malformed``.
+
+    Example:
+        >>> @batched
+        ... def exact(replies, items):
+        ...     return [float(r == i.answer) for r, i in zip(replies, items, strict=True)]
+    """
+    function.batched = True  # type: ignore[attr-defined]
+    return function

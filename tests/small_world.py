@@ -41,6 +41,9 @@ class Successor:
         value = float(reply == item.answer)
         return Score(value, {"correct": value})
 
+    def score_many(self, items: Sequence[Item], replies: Sequence[str]) -> list[Score]:
+        return list(map(self.score, items, replies))
+
 
 @functools.cache
 def tokenizer() -> PreTrainedTokenizerFast:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
-from bakeoff.rewards import RewardFunction
-from bakeoff.rewards.code import Tests, score
+from bakeoff.rewards import Malformed, RewardFunction
+from bakeoff.rewards.code import Score, Tests, score_many
 from bakeoff.rewards.code.replies import program_of
 from bakeoff.types import Item
 
@@ -21,31 +21,40 @@ class NotScored(RuntimeError):
 
 @dataclass(frozen=True)
 class Part:
-    """One number of how a reply's program did on the tests in ``item.data``.
+    """One number of how replies' programs did on the tests in ``item.data``; a batched reward.
 
     The parts of a reply share one run: verdicts are remembered by program and tests.
 
     Attributes:
-        name: "passed", "all", "compiled", or "refused", the number of forbidden acts that the
-            sandbox refused.
+        name: "passed", "all", "compiled", or "refused", the number of kinds of forbidden acts that
+            the sandbox refused.
         program: what makes the program of a reply, or ``None`` if there is none.
     """
 
     name: str
     program: ProgramOf
+    batched: ClassVar[bool] = True
 
-    def __call__(self, reply: str, item: Item) -> float:
-        """Return the number; 0 for a reply without a program.
+    def __call__(
+        self, replies: Sequence[str], items: Sequence[Item]
+    ) -> list[float | NotScored | Malformed]:
+        """Return the numbers; programs are run on all workers of the sandbox.
 
-        Raises:
-            NotScored: the program could not be run, for no fault of its own.
+        In the place of a number stand ``NotScored`` where the sandbox could not run the program,
+        and ``Malformed`` where the tests should be passed and there is no program.
         """
-        program = self.program(reply, item)
-        if program is None:
-            return 0.0
-        found = score(program, cast(Tests, item.data["tests"]))
+        programs = [self.program(reply, item) for reply, item in zip(replies, items, strict=True)]
+        asked = [(one, item) for one, item in zip(programs, items, strict=True) if one is not None]
+        jobs = [(one, cast(Tests, item.data["tests"])) for one, item in asked]
+        found = iter(score_many(jobs))
+        return [self._nothing() if one is None else self._number(next(found)) for one in programs]
+
+    def _nothing(self) -> float | Malformed:
+        return Malformed("the reply holds no program") if self.name in ("passed", "all") else 0.0
+
+    def _number(self, found: Score) -> float | NotScored:
         if found.reason:
-            raise NotScored(found.reason)
+            return NotScored(found.reason)
         return float(len(found.refused)) if self.name == "refused" else found.parts[self.name]
 
 

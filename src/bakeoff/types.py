@@ -74,17 +74,22 @@ class Completion:
 
 @dataclass(frozen=True)
 class Score:
-    """How one reply was judged: scored, or could not be (``value is None``, with a reason).
+    """How one reply was judged: scored, badly formatted, or could not be scored.
 
     Attributes:
         value: the weighted sum of the parts, or ``None`` if a part could not be computed.
         parts: the named parts, unweighted.
         reason: why there is no value; empty if there is one.
+        malformed: what is wrong with the reply's format, if a part could not read it: that part is
+            0; empty if all could.
+        seconds: the wall time of each part; of no account when scores are compared.
     """
 
     value: float | None
     parts: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
+    malformed: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Environment(Protocol):
@@ -105,8 +110,10 @@ class Environment(Protocol):
         """Return what is said after some replies, or ``None`` if there is nothing to add."""
         ...
 
-    def score(self, item: Item, reply: str | Sequence[str]) -> Score:
-        """Judge one reply, or all replies of an episode if it has several turns."""
+    def score_many(
+        self, items: Sequence[Item], replies: Sequence[str | Sequence[str]]
+    ) -> list[Score]:
+        """Judge replies, one for each item; of an episode of several turns, all its replies."""
         ...
 
 

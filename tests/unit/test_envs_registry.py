@@ -156,7 +156,7 @@ def test_an_id_is_given_once(id: str) -> None:
     ("changes", "message"),
     [
         ({"make_item": None}, "either entry_point= or make_item="),
-        ({"sizes": None}, "sizes must be like"),
+        ({"sizes": None}, "either sizes= .* or rows="),
         ({"sizes": {"train": 1}}, "sizes must be like"),
         ({"sizes": {"train": 1, "eval": 0}}, "sizes must be like"),
         ({"rewards": {}}, "rewards must be like"),
@@ -185,7 +185,7 @@ def test_a_reward_that_fails_leaves_no_value_and_names_itself() -> None:
 
     assert score.value is None
     assert dict(score.parts) == {"same": 1.0}
-    assert score.reason == "broken: ZeroDivisionError: division by zero; nan: returned nan"
+    assert score.reason == "broken: ZeroDivisionError: division by zero; nan: returned 'nan'"
 
 
 def test_step_pays_nothing_and_says_so_if_a_reply_is_not_scored() -> None:

@@ -161,7 +161,7 @@ class Training:
             replies = self._sample(items, config.group_size, self.decoding, decoding_seed)
             phase.tokens = sum(completion.sampled for _, completion in replies)
         with self.meter.phase("reward"):
-            samples = [self._judged(item, completion) for item, completion in replies]
+            samples = self._judged(replies)
         self._count(samples)
         metrics = sample_metrics(samples, score="reward")
         batch = self._batch(samples)
@@ -184,7 +184,7 @@ class Training:
         greedy = Decoding(max_new_tokens=self.decoding.max_new_tokens, temperature=0.0)
         with self.meter.phase("eval") as phase:
             replies = self._sample(items, 1, greedy, seed=0)
-            samples = [self._judged(item, completion) for item, completion in replies]
+            samples = self._judged(replies)
             phase.tokens = sum(completion.sampled for _, completion in replies)
         self.counters.eval_s += time.perf_counter() - started
         return samples
@@ -201,16 +201,14 @@ class Training:
         self.ledger.set("kv_cache", cache_bytes)
         return replies
 
-    def _judged(self, item: Item, completion: Completion) -> Sample:
-        replies = completion.replies if self.environment.turns > 1 else completion.text
-        score = self.environment.score(item, replies)
-        if score.value is None:
-            return Sample(item, completion, score)
-        value = float(score.value)
-        parts = {name: float(part) for name, part in score.parts.items()}
-        if not math.isfinite(value):
-            return Sample(item, completion, Score(None, parts, f"the score is {value}"))
-        return Sample(item, completion, Score(value, parts))
+    def _judged(self, episodes: Sequence[tuple[Item, Completion]]) -> list[Sample]:
+        several = self.environment.turns > 1
+        replies = [one.replies if several else one.text for _, one in episodes]
+        scores = self.environment.score_many([item for item, _ in episodes], replies)
+        return [
+            Sample(item, completion, _finite(score))
+            for (item, completion), score in zip(episodes, scores, strict=True)
+        ]
 
     def _batch(self, samples: Sequence[Sample]) -> Batch | None:
         """Return the batch of what could be scored; group ``i`` is the ``i``-th item."""
@@ -252,3 +250,14 @@ class Training:
                 counters.trained_tokens += sample.completion.sampled * epochs
                 counters.train_flops += passes * self.flops.forward(prompt, tokens, tokens)
                 counters.train_flops += critic_passes * self.flops.forward(prompt, tokens, 0)
+
+
+def _finite(score: Score) -> Score:
+    """Return a score whose value is a finite number, or that has none."""
+    if score.value is None:
+        return score
+    value = float(score.value)
+    parts = {name: float(part) for name, part in score.parts.items()}
+    if not math.isfinite(value):
+        return replace(score, value=None, parts=parts, reason=f"the score is {value}")
+    return replace(score, value=value, parts=parts)

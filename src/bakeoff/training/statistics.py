@@ -29,7 +29,11 @@ def sample_metrics(samples: Sequence[Sample], *, score: str) -> Metrics:
         "completions/mean_length": fmean(s.completion.sampled for s in samples),
         "completions/truncated_frac": fmean(s.completion.truncated for s in samples),
         "completions/unscored_frac": 1 - len(values) / len(samples),
+        "completions/malformed_frac": fmean(bool(s.score.malformed) for s in samples),
     }
+    for name in sorted({name for s in samples for name in s.score.seconds}):
+        taken = [s.score.seconds[name] for s in samples if name in s.score.seconds]
+        metrics[f"reward_seconds/{name}"] = fmean(taken)
     if values:
         metrics |= {f"{score}/mean": fmean(values), f"{score}/std": pstdev(values)}
     for name in sorted({name for s in scored for name in s.score.parts}):
