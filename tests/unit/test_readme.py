@@ -1,11 +1,12 @@
-"""The README's own environment: complete, short, and what it says."""
+"""The environments that README and docs show: complete, short, and what is said of them."""
 
 import re
 from pathlib import Path
 
 from bakeoff.envs import make
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
 
 
 def own_environment() -> str:
@@ -29,3 +30,21 @@ def test_it_runs_as_printed(tmp_path: Path) -> None:
     assert env.score(item, item.gold).value == 1.0
     assert env.score(item, "").value == 0.0
     assert env.size("eval") == 500
+
+
+def test_the_programs_of_the_page_on_environments_run() -> None:
+    page = (ROOT / "docs" / "envs.md").read_text()
+    programs = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, object] = {}
+    for program in programs:
+        exec(program.replace("me/", "page/"), names)  # noqa: S102 - the page's own
+
+    env = make("page/Higher-v0")
+    item = env.item(7)
+    # 140 to 148, the answer 147: the first guess is the middle, then the answer is given
+    replies = [env.gold_reply(item, ())]
+    assert env.turn(item, replies) == "higher"
+    replies.append(env.gold_reply(item, replies))
+    assert env.turn(item, replies) is None
+    assert env.score(item, tuple(replies)).value == 1.0
+    assert make("page/Capitals-v0").size("train") == 1
