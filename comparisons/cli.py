@@ -22,8 +22,8 @@ def main(argv: Sequence[str] | None = None, *, cell: Sequence[str] | None = None
     """Run the command line and return the exit code.
 
     0: done (of a grid: its cells have ended, at least one of them ``ok``); 1: every cell failed, or
-    a model could not be had, or a file could not be written, or ``doctor`` found no sandbox; 2: a
-    mistake in what was asked for; 130: interrupted.
+    a model could not be had, or a file could not be written, or ``doctor`` found no sandbox, or
+    ``envs check`` a fault; 2: a mistake in what was asked for; 130: interrupted.
 
     Args:
         argv: the arguments; those of this process by default.
@@ -85,11 +85,10 @@ def report(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
 
 
 def envs(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
-    """List the environments."""
-    from bakeoff.envs import describe
+    """List the environments; show, sample or check one; start one of one's own."""
+    from bakeoff.comparisons import envs_command
 
-    _print_table(describe())
-    return 0
+    return envs_command.run(args)
 
 
 def algorithms(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
@@ -128,6 +127,13 @@ def models(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
     return 0
 
 
+def export(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
+    """Write an environment's questions for another trainer."""
+    from bakeoff.comparisons import export_command
+
+    return export_command.run(args)
+
+
 def doctor(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
     """Say what this machine has; 1 if programs would have no sandbox."""
     from bakeoff.comparisons.doctor import examine, table
@@ -149,6 +155,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Sequence[str] | None], int]] =
     "envs": envs,
     "algorithms": algorithms,
     "models": models,
+    "export": export,
     "doctor": doctor,
 }
 

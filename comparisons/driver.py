@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bakeoff.comparisons import folder
+from bakeoff.comparisons import contamination, folder
 from bakeoff.comparisons.checks import CELL_MODULE, check, last_line
 from bakeoff.comparisons.endings import advice, progress_of, status_of_killed, tail
 from bakeoff.comparisons.grid import CellSpec, Experiment, cells
@@ -71,6 +71,8 @@ def run(
         due = folder.pending(experiment.out, grid, retry=retry)
         folder.record(experiment)
         folder.record_host(experiment.out)
+        if due:
+            contamination.record(experiment)
         rows = [_row(experiment.out, cell, due) for cell in grid]
         with interruptions() as stop:
             timeout_s = experiment.cell_timeout

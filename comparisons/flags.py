@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import bakeoff
+from bakeoff.comparisons import export_command
+from bakeoff.comparisons.envs_flags import add_actions
 from bakeoff.errors import UsageError, unknown
 from bakeoff.training.config import knobs
 
@@ -28,9 +30,13 @@ The same command again goes on where it was stopped.""",
 The same command again goes on from the last checkpoint.""",
     "report": """example:
   bakeoff report results/arithmetic-v0-tiny""",
-    "envs": """example:
+    "envs": """examples:
   bakeoff envs
-One's own: --env my_envs.py:me/Add-v0, where my_envs.py registers it.""",
+  bakeoff envs show bakeoff/Countdown-v0
+  bakeoff envs sample bakeoff/Countdown-v0 -n 3 --split eval
+  bakeoff envs check my_envs.py:me/Add-v0
+  bakeoff envs new sorting
+One's own is named my_envs.py:me/Add-v0, where my_envs.py registers it.""",
     "algorithms": """example:
   bakeoff algorithms
 One's own: --algorithms my_file.py:function, which returns a bakeoff.types.Algorithm.""",
@@ -38,6 +44,10 @@ One's own: --algorithms my_file.py:function, which returns a bakeoff.types.Algor
   bakeoff models
   bakeoff models fetch smollm2
 Any other: --model org/name from the Hugging Face hub, or a local folder.""",
+    "export": """examples:
+  bakeoff export --env bakeoff/Countdown-v0 --to verl --out countdown
+  bakeoff export --env bakeoff/Arithmetic-v0:level=3 --to jsonl --out sums -n 5000
+For verl it prints the settings that go with the files. For TRL see docs/exports.md.""",
     "doctor": """examples:
   bakeoff doctor
   bakeoff doctor --json
@@ -48,9 +58,10 @@ SUMMARIES = {
     "compare": "run algorithms side by side and write tables",
     "train": "one run: one algorithm, one seed",
     "report": "rebuild everything derived in a results folder",
-    "envs": "list the environments",
+    "envs": "list the environments; show, sample or check one; start one",
     "algorithms": "list the algorithms",
     "models": "list the models, or fetch one",
+    "export": "write an environment's questions for another trainer",
     "doctor": "say which sandbox, versions and hardware there are",
 }
 
@@ -72,15 +83,21 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser, commands = _parsers()
     if argv and not argv[0].startswith("-") and argv[0] not in commands:
         raise unknown("command", argv[0], commands)
+    if argv[:1] == ["envs"] and argv[1:] and not argv[1].startswith("-"):
+        actions = [name.removeprefix("envs ") for name in commands if name.startswith("envs ")]
+        if argv[1] not in actions:
+            raise unknown("action of bakeoff envs", argv[1], actions)
     args, extra = parser.parse_known_args(argv)
     if extra:
-        raise _unknown_argument(extra[0], args.command, commands.get(args.command, parser))
+        nested = f"{args.command} {getattr(args, 'action', None)}"
+        command = nested if nested in commands else args.command
+        raise _unknown_argument(extra[0], command, commands.get(command, parser))
     if args.command is None:
         parser.print_help()
     return args
 
 
-def _parsers() -> tuple[Parser, dict[str, Parser]]:
+def _parsers() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
     parser = Parser(
         prog="bakeoff",
         description="Reward environments for language models, and the algorithms that learn from "
@@ -90,19 +107,21 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"bakeoff {bakeoff.__version__}")
+    actions: dict[str, argparse.ArgumentParser] = {}
     adders: dict[str, Callable[[Parser], None]] = {
         "compare": _add_compare,
         "train": _add_train,
         "report": _add_report,
-        "envs": lambda command: None,
+        "envs": lambda command: actions.update(add_actions(command)),
         "algorithms": lambda command: None,
         "models": _add_models,
+        "export": export_command.add_flags,
         "doctor": _add_doctor,
     }
     found = parser.add_subparsers(dest="command", metavar="command", parser_class=Parser)
-    commands = {}
+    commands: dict[str, argparse.ArgumentParser] = {}
     for name, add in adders.items():
-        commands[name] = found.add_parser(
+        command = found.add_parser(
             name,
             help=SUMMARIES[name],
             description=SUMMARIES[name][0].upper() + SUMMARIES[name][1:] + ".",
@@ -111,8 +130,9 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
             allow_abbrev=False,
             argument_default=argparse.SUPPRESS,
         )
-        add(commands[name])
-    return parser, commands
+        add(command)
+        commands[name] = command
+    return parser, {**commands, **{f"envs {name}": action for name, action in actions.items()}}
 
 
 def _add_compare(command: Parser) -> None:

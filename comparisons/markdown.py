@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bakeoff.comparisons import contamination
 from bakeoff.comparisons.fairness import fairness_card, semantics
 from bakeoff.comparisons.measures import COMPARED, MEASURES
 from bakeoff.comparisons.results import Results, Row, groups
@@ -45,7 +46,8 @@ def document(results: Results, summary: Sequence[Row], pairwise: Sequence[Row]) 
     """
     name = str(results.runs[0]["experiment"] or results.out.resolve().name)
     parts = [f"# {name}", _overview(results)]
-    parts += [f"> **Warning: {line}.**" for line in cautions(results)]
+    warnings = [*cautions(results), *contamination.cautions(results.out)]
+    parts += [f"> **Warning: {line}.**" for line in warnings]
     for (environment, model), rows in groups(summary, "environment", "model"):
         here = (environment, model)
         pairs = [row for row in pairwise if (row["environment"], row["model"]) == here]
@@ -65,6 +67,9 @@ def document(results: Results, summary: Sequence[Row], pairwise: Sequence[Row]) 
             _bullets(fairness_card(runs)),
         ]
     parts += ["## Figures", *(f"![{text}]({file})\n\n{text}" for file, text in FIGURES.items())]
+    shared = contamination.sentences(results.out)
+    if shared:
+        parts += ["## Held-out items among the training items", _bullets(shared)]
     notes = failures(results)
     if notes:
         parts += ["## What failed, and what is missing", _bullets(notes)]

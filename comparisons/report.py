@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bakeoff.comparisons import figures, tables
+from bakeoff.comparisons import contamination, figures, tables
 from bakeoff.comparisons.fairness import noise
 from bakeoff.comparisons.markdown import document
 from bakeoff.comparisons.pairwise import pairwise_rows
@@ -58,7 +58,7 @@ def console(out: Path) -> str:
     """
     results = load(out)
     summary, pairwise = summary_rows(results), pairwise_rows(results)
-    blocks = [f"! {line}" for line in cautions(results)]
+    blocks = [f"! {line}" for line in [*cautions(results), *contamination.cautions(out)]]
     for (environment, model), rows in groups(summary, "environment", "model"):
         here = (environment, model)
         pairs = [row for row in pairwise if (row["environment"], row["model"]) == here]

@@ -83,6 +83,11 @@ PAIRWISE_COLUMNS = _names("""
     p_value p_value_holm min_possible_p test prob_b_better seed_correlation verdict note
 """)
 
+CONTAMINATION_COLUMNS = _names("""
+    train_environment eval_environment train_items eval_items exact normalised ngram short
+    eval_item train_item
+""")
+
 RAW_TABLES = {
     "curves.csv": CURVES_COLUMNS,
     "phases.csv": PHASES_COLUMNS,
