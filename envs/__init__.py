@@ -16,7 +16,9 @@ from typing import Any, TypedDict, Unpack
 
 import gymnasium
 
+from bakeoff.envs.checking import check, contamination
 from bakeoff.envs.own import checked_definition
+from bakeoff.envs.reasoning_gym.names import PLACES as REASONING_GYM
 from bakeoff.envs.rows import Rows
 from bakeoff.envs.text_env import SPLITS, AnyText, TextEnv, split_of
 from bakeoff.errors import UsageError, unknown
@@ -29,6 +31,8 @@ __all__ = [
     "SPLITS",
     "AnyText",
     "TextEnv",
+    "check",
+    "contamination",
     "describe",
     "known",
     "make",
@@ -46,22 +50,27 @@ ENVIRONMENTS: dict[str, str] = {
     "bakeoff/FixTheBug-v0": "bakeoff.envs.code.fix_the_bug:FixTheBug",
     "bakeoff/Fractions-v0": "bakeoff.envs.math.fractions:Fractions",
     "bakeoff/GSM8K-v0": "bakeoff.envs.math.gsm8k:GSM8K",
+    "bakeoff/GuessNumber-v0": "bakeoff.envs.games.guess_number:GuessNumber",
     "bakeoff/HumanEval-v0": "bakeoff.envs.code.humaneval:HumanEval",
+    "bakeoff/Instructions-v0": "bakeoff.envs.games.instructions:Instructions",
     "bakeoff/LinearEquations-v0": "bakeoff.envs.math.linear_equations:LinearEquations",
     "bakeoff/ListsAndStrings-v0": "bakeoff.envs.code.lists_and_strings:ListsAndStrings",
     "bakeoff/MATH-v0": "bakeoff.envs.math.competition:MATH",
     "bakeoff/MATH500-v0": "bakeoff.envs.math.competition:MATH500",
     "bakeoff/MBPP-v0": "bakeoff.envs.code.mbpp:MBPP",
     "bakeoff/ModularArithmetic-v0": "bakeoff.envs.math.modular_arithmetic:ModularArithmetic",
+    "bakeoff/Needle-v0": "bakeoff.envs.games.needle:Needle",
     "bakeoff/OneExpression-v0": "bakeoff.envs.code.one_expression:OneExpression",
     "bakeoff/Polynomials-v0": "bakeoff.envs.math.polynomials:Polynomials",
     "bakeoff/Sequences-v0": "bakeoff.envs.math.sequences:Sequences",
+    "bakeoff/TwentyQuestions-v0": "bakeoff.envs.games.twenty_questions:TwentyQuestions",
 }
 
 _ID = re.compile(r"[\w-]+/[\w.-]+-v[0-9]+", re.ASCII)
+_SHIPPED = {**ENVIRONMENTS, **REASONING_GYM}
 _registered: dict[str, str | type[TextEnv] | Callable[..., Item]] = {}
 
-for _id, _place in ENVIRONMENTS.items():
+for _id, _place in _SHIPPED.items():
     if _id not in gymnasium.registry:
         gymnasium.register(_id, _place, vector_entry_point=f"bakeoff.envs.vector:{_id}")
 
@@ -151,11 +160,12 @@ def known(target: str) -> None:
     Raises:
         UsageError: it names none; the nearest name is in the message.
     """
-    names = {*ENVIRONMENTS, *_registered, *entry_point_targets(ENTRY_POINTS)}
+    names = {*_SHIPPED, *_registered, *entry_point_targets(ENTRY_POINTS)}
     if target.endswith(".py"):
         raise UsageError(f"'{target}' names a file and no environment; write {target}:me/Name-v0")
     if ":" not in target and target not in names:
-        raise unknown("environment", target, names)
+        shown = names if "rg-" in target else names - set(REASONING_GYM)  # over a hundred
+        raise unknown("environment", target, shown)
     place, colon, rest = target.partition(":")
     if colon and place in names:
         raise UsageError(f"'{target}': '{rest}' is no argument; write {place}:key=value")
@@ -198,7 +208,7 @@ def takes(target: str, name: str) -> bool:
         (True, False)
     """
     id = _resolved(target)
-    place = _registered.get(id, ENVIRONMENTS.get(id, ""))
+    place = _registered.get(id, _SHIPPED.get(id, ""))
     return name in _argument_names(import_object(place) if isinstance(place, str) else place)
 
 
@@ -211,7 +221,7 @@ def describe() -> list[tuple[str, str]]:
     """
     installed = entry_point_targets(ENTRY_POINTS)
     found = {id: place for id, place in installed.items() if id not in _registered}
-    for id, place in {**ENVIRONMENTS, **_registered}.items():
+    for id, place in {**_SHIPPED, **_registered}.items():
         target = import_object(place) if isinstance(place, str) else place
         found[id] = (inspect.getdoc(target) or "").partition("\n")[0]
     return sorted(found.items())
@@ -223,7 +233,7 @@ def _resolved(target: str) -> str:
     place, _, id = target.rpartition(":")
     if place:
         import_code(place)
-        if id not in _registered and id not in ENVIRONMENTS:
+        if id not in _registered and id not in _SHIPPED:
             if not _registered:
                 raise UsageError(f"{place} registers no environment, so there is no '{id}' in it")
             raise unknown(f"environment in {place}", id, _registered)
@@ -244,7 +254,7 @@ def _checked_class(id: str, kind: type, env: object = None) -> None:
 
 def _check_arguments(id: str, arguments: Mapping[str, Any]) -> None:
     """Compare the arguments with the signature of the class, or of the function for items."""
-    place = _registered.get(id, ENVIRONMENTS.get(id, ""))
+    place = _registered.get(id, _SHIPPED.get(id, ""))
     target = import_object(place) if isinstance(place, str) else place
     hints: dict[str, Any] = {}
     for function in (TextEnv.__init__, getattr(target, "__init__", None), target):

@@ -22,8 +22,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from bakeoff.envs.code.parts import code_rewards, defines
+from bakeoff.envs.levels import level_at, level_data, levels_of
 from bakeoff.envs.text_env import TextEnv, checked_split, split_of
-from bakeoff.errors import UsageError
 from bakeoff.rewards.code import Call, CallTests, Limits
 from bakeoff.rewards.code.replies import program_of
 from bakeoff.streams import stream
@@ -91,18 +91,15 @@ class Family(TextEnv):
     def __init__(
         self,
         *,
-        level: int = 1,
+        level: int | str = 1,
         partial: bool = True,
         split: str = "train",
         render_mode: str | None = None,
     ) -> None:
         super().__init__(split=split, render_mode=render_mode)
-        if level not in self.levels:
-            raise UsageError(
-                f"level must be one of {', '.join(map(str, self.levels))}, not {level!r}"
-            )
         self.level = level
-        self.reply_tokens = self.lengths[level - 1]
+        self.asked_levels = levels_of(level, self.levels)
+        self.reply_tokens = max(self.lengths[level - 1] for level in self.asked_levels)
         self.rewards = code_rewards(completed_program, partial=partial)
 
     def size(self, split: str) -> int:
@@ -111,9 +108,10 @@ class Family(TextEnv):
 
     def item(self, index: int, split: str = "train") -> Item:
         """Return one task; the gold reply is the shortest."""
-        rng = stream(self.id, self.level, split, self._checked_index(index, split))
+        level = level_at(self.asked_levels, self.id, split, self._checked_index(index, split))
+        rng = stream(self.id, level, split, index)
         while True:
-            task = self.levels[self.level](rng)
+            task = self.levels[level](rng)
             cases = fair_cases(task, rng)
             if cases and split_of(self.id, _content(task, cases)) == split:
                 break
@@ -126,6 +124,7 @@ class Family(TextEnv):
             data={
                 "tests": CallTests(entry=ENTRY, calls=calls, limits=LIMITS),
                 "template": task.template,
+                **level_data(self.asked_levels, level),
             },
         )
 

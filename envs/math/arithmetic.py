@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
+from bakeoff.envs.levels import level_at, level_data, levels_of
 from bakeoff.envs.text_env import TextEnv, checked_split, split_of
-from bakeoff.errors import UsageError
 from bakeoff.rewards import RewardFunction
 from bakeoff.rewards.math import correct, wellformed
 from bakeoff.streams import stream
@@ -33,7 +33,7 @@ class Arithmetic(TextEnv):
     Args:
         level: 1 asks a + b of one digit each; 2 asks a + b and a - b, each 0 to 99; 3 asks a
             two-digit times a one-digit number, and sums of three; 4 asks sums and differences of
-            fractions, and exact divisions.
+            fractions, and exact divisions; ``"1-3"`` mixes 1, 2 and 3.
         split: where ``reset`` takes its items from.
         render_mode: ``None`` or "ansi".
 
@@ -54,12 +54,11 @@ class Arithmetic(TextEnv):
     }
 
     def __init__(
-        self, *, level: int = 2, split: str = "train", render_mode: str | None = None
+        self, *, level: int | str = 2, split: str = "train", render_mode: str | None = None
     ) -> None:
         super().__init__(split=split, render_mode=render_mode)
-        if level not in LEVELS:
-            raise UsageError(f"level must be one of {', '.join(map(str, LEVELS))}, not {level!r}")
         self.level = level
+        self.asked_levels = levels_of(level, LEVELS)
 
     def size(self, split: str) -> int:
         """Return how many indexes the split has; easy levels repeat their few questions."""
@@ -67,12 +66,13 @@ class Arithmetic(TextEnv):
 
     def item(self, index: int, split: str = "train") -> Item:
         """Return one question."""
-        rng = stream(self.id, self.level, split, self._checked_index(index, split))
-        question = LEVELS[self.level](rng)
+        level = level_at(self.asked_levels, self.id, split, self._checked_index(index, split))
+        rng = stream(self.id, level, split, index)
+        question = LEVELS[level](rng)
         while split_of(self.id, question.content) != split:
-            question = LEVELS[self.level](rng)
-        answer = str(question.result)
-        return Item(f"{self.id}/{split}/{index}", question.text, answer, gold=answer)
+            question = LEVELS[level](rng)
+        answer, data = str(question.result), level_data(self.asked_levels, level)
+        return Item(f"{self.id}/{split}/{index}", question.text, answer, gold=answer, data=data)
 
 
 def _digits(rng: random.Random) -> Question:

@@ -96,6 +96,7 @@ class Competition(TextEnv):
             f"{problem.question}\n{INSTRUCTION}",
             problem.answer,
             gold=problem.gold,
+            data={"level": problem.difficulty} if problem.difficulty else {},
         )
 
     def _split(self, problems: list[Problem]) -> dict[str, list[Problem]]:

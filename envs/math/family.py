@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
+from bakeoff.envs.levels import level_at, level_data, levels_of
 from bakeoff.envs.math.boxes import INSTRUCTION, box_rewards
 from bakeoff.envs.text_env import TextEnv, checked_split, split_of
-from bakeoff.errors import UsageError
 from bakeoff.rewards import RewardFunction
 from bakeoff.streams import stream
 from bakeoff.types import Item
@@ -45,6 +45,8 @@ Levels = Mapping[int, Callable[[random.Random], Question]]
 class Family(TextEnv):
     """A family of generated questions. A subclass sets ``id``, ``levels`` and ``judge``.
 
+    ``level`` is one level, or a range such as ``"1-3"``, whose levels are equally frequent.
+
     Attributes:
         levels: what draws a question, by level.
         judge: the reward function of the part ``correct``.
@@ -56,17 +58,14 @@ class Family(TextEnv):
     def __init__(
         self,
         *,
-        level: int = 1,
+        level: int | str = 1,
         format_weight: float = 0.0,
         split: str = "train",
         render_mode: str | None = None,
     ) -> None:
         super().__init__(split=split, render_mode=render_mode)
-        if level not in self.levels:
-            raise UsageError(
-                f"level must be one of {', '.join(map(str, self.levels))}, not {level!r}"
-            )
         self.level = level
+        self.asked_levels = levels_of(level, self.levels)
         self.rewards = box_rewards(type(self).judge, format_weight)
 
     def size(self, split: str) -> int:
@@ -75,8 +74,9 @@ class Family(TextEnv):
 
     def item(self, index: int, split: str = "train") -> Item:
         """Return one question."""
-        rng = stream(self.id, self.level, split, self._checked_index(index, split))
-        draw = self.levels[self.level]
+        level = level_at(self.asked_levels, self.id, split, self._checked_index(index, split))
+        rng = stream(self.id, level, split, index)
+        draw = self.levels[level]
         question = draw(rng)
         while split_of(self.id, question.content) != split or _stands_in(question):
             question = draw(rng)
@@ -85,7 +85,7 @@ class Family(TextEnv):
             f"{question.text}\n{INSTRUCTION}",
             question.answer,
             gold=f"{question.working}\n\\boxed{{{question.answer}}}",
-            data=dict(question.data),
+            data={**question.data, **level_data(self.asked_levels, level)},
         )
 
 
