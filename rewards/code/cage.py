@@ -11,7 +11,6 @@ import json
 import marshal
 import os
 import select
-import shutil
 import socket
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bakeoff.rewards.channels import BOTH_ENDS, pair
+from bakeoff.rewards.code.jail.scratch import empty
 from bakeoff.rewards.code.waiting import Used, used
 
 START = str(Path(__file__).parent / "jail" / "start.py")
@@ -178,7 +178,9 @@ class Cage:
                 raise
 
     def _greeted(self) -> bool:
-        while True:
+        """Take the two greetings, of the warden and of the nest; either may come first."""
+        counts: bool | None = None
+        while counts is None or not self._nest:
             self._control.settimeout(_START_S)
             try:
                 message = json.loads(self._control.recv(2**16) or b"{}")
@@ -189,10 +191,11 @@ class Cage:
             if "nest" in message:
                 self._nest = message["nest"]
             elif "ready" in message:
-                self._control.settimeout(None)
-                return bool(message["counts"])
+                counts = bool(message["counts"])
             else:
                 raise CageBroken("it ended at once")
+        self._control.settimeout(None)
+        return counts
 
     def pids(self) -> tuple[int, int]:
         """Return the process ids of the server: the warden and the nest."""
@@ -244,8 +247,7 @@ class Cage:
                 stream.read()
             if stream.total > stream.limit:
                 return "output"
-        conversation.heard()
-        return ""
+        return "" if conversation.heard() else "enough"
 
     def _talk(self, conversation: Conversation) -> tuple[dict[str, Any], str]:
         poll = select.poll()
@@ -255,7 +257,7 @@ class Cage:
         for stream in streams.values():
             poll.register(stream.descriptor, stream.events())
         cause, steps, before = "", conversation.steps, Used(0, 0)
-        begun = time.monotonic()
+        begun = measured = time.monotonic()
         deadline = min(begun + conversation.seconds, conversation.until)
         while True:
             left_s = deadline - time.monotonic()
@@ -263,10 +265,11 @@ class Cage:
                 if cause:
                     raise CageBroken("the sandbox's server does not answer")
                 left_s = self._excused_s(before, begun, conversation.seconds)
+                left_s = min(left_s, conversation.until - time.monotonic())
                 if left_s < _SHORT_S:
                     cause, deadline = "time", self._kill()
                 else:
-                    deadline += left_s
+                    deadline = time.monotonic() + left_s
                 continue
             for descriptor, event in poll.poll(left_s * 1000 + 1):
                 if descriptor == control:
@@ -286,8 +289,8 @@ class Cage:
                     cause, deadline = "enough", self._kill()
             if not cause and conversation.steps > steps:
                 steps, now = conversation.steps, time.monotonic()
-                if now - begun > _SHORT_S:
-                    before = used(self._nest)
+                if now - measured > _SHORT_S:
+                    before, measured = used(self._nest), now
                 begun = now
                 deadline = min(begun + conversation.seconds, conversation.until)
 
@@ -315,6 +318,8 @@ class Cage:
 
     def end(self) -> None:
         """End the server with all that it runs."""
+        with suppress(OSError):  # it ends at once, also if another thread is waiting for it
+            self._control.shutdown(socket.SHUT_RDWR)
         self._control.close()
         try:
             self._process.wait(2)
@@ -322,7 +327,9 @@ class Cage:
             self._process.kill()
             self._process.wait()
         if self._scratch:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            with suppress(OSError):  # not by `shutil.rmtree`, which recurses
+                empty(self._scratch)
+                os.rmdir(self._scratch)
 
     def disown(self) -> None:
         """Forget the server in a forked child: it is the parent's."""

@@ -44,7 +44,7 @@ class _Asking:
         (stream,) = self.streams
         for message in messages(stream):
             stream.total = len(stream.received)
-            if "compiled" in message:
+            if "compiled" in message and not self.compiled:
                 self.compiled = True
             elif not self.started:
                 self._begun(message)

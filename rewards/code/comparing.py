@@ -48,7 +48,7 @@ class Equal(NamedTuple):
         """Tell whether encoded data fulfils this.
 
         Raises:
-            Undecided: a function would have to be applied to a large answer.
+            Undecided: a function would have to be applied to a large answer, or to an object.
         """
         if not self.functions:
             return same(data, self.value, self.close)
@@ -56,6 +56,8 @@ class Equal(NamedTuple):
             raise Undecided
         try:
             answer = decode(data)
+            if isinstance(answer, Opaque):  # a generator, for one, can be sorted
+                raise Undecided
             for name, arguments in self.functions:
                 answer = FUNCTIONS[name](answer, *arguments)
             return bool(answer == self.value)

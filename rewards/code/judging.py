@@ -54,7 +54,8 @@ def ended(report: Report, limits: Limits) -> Outcome:
     if report.cause == "output":
         return Outcome(OUTPUT_LIMIT, f"more than {limits.output_mib} MiB of output")
     if report.status < 0:
-        name = signal.Signals(-report.status).name
+        number = -report.status  # those for real time have no names
+        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
         return Outcome(ERROR, f"the program was ended by {name}")
     return Outcome(ERROR, f"the program ended with exit code {report.status}")
 

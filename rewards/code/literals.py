@@ -47,7 +47,14 @@ def literal(text: str) -> Any:
         raise ValueError("the expression is too long")
     try:
         return value_of(ast.parse(text.strip(), mode="eval").body)
-    except (SyntaxError, TypeError, ArithmeticError, RecursionError, MemoryError) as error:
+    except (
+        SyntaxError,
+        TypeError,
+        ArithmeticError,
+        LookupError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         raise ValueError(f"not a literal: {text[:80]!r} ({error})") from None
 
 

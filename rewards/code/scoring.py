@@ -113,12 +113,13 @@ def _scored(program: str, tests: Tests, stop_early: bool, sandbox: Sandbox) -> S
     for _ in range(_TRIES):
         try:
             with sandbox.cage() as cage:
-                run = _run(cage, program, tests, stop_early)
+                try:
+                    run = _run(cage, program, tests, stop_early)
+                except scripts.Unjudged as error:  # the cage is sound
+                    return Score((), reason=f"the tests cannot be run: {error}")
             return _verdict(run, tests)
         except CageBroken as error:
             reason = str(error)
-        except scripts.Unjudged as error:
-            return Score((), reason=f"the tests cannot be run: {error}")
     return Score((), reason=reason)
 
 

@@ -14,7 +14,7 @@ from bakeoff.rewards.code.cage import Cage, Stream
 from bakeoff.rewards.code.comparing import shortened
 from bakeoff.rewards.code.judging import SLACK_BYTES, ended, messages, order, raised, trusted
 from bakeoff.rewards.code.kinds import AssertTests, CheckTests, Limits
-from bakeoff.rewards.code.splitting import imported_modules, tested_names, used_names
+from bakeoff.rewards.code.splitting import imported_modules, tested_names, used_modules, used_names
 from bakeoff.rewards.code.verdicts import ERROR, NOT_RUN, PASSED, WRONG, Outcome, Run
 
 _REMEMBERED = 1024
@@ -48,7 +48,7 @@ class _Testing:
                 return False
             if "gone" in message:
                 continue
-            if "compiled" in message:
+            if "compiled" in message and not self.compiled:
                 self.compiled = True
             elif not self.started:
                 self.started = True
@@ -79,6 +79,7 @@ def run(cage: Cage, program: str, tests: AssertTests | CheckTests, *, stop_early
     """
     setup, texts, check = _parts(tests)
     names, imports = _names(tests), imported_modules([setup, *texts])
+    modules = used_modules([setup, *texts])
     outcomes: list[Outcome] = []
     refused: Counter[str] = Counter()
     compiled = False
@@ -88,7 +89,7 @@ def run(cage: Cage, program: str, tests: AssertTests | CheckTests, *, stop_early
             outcomes += [Outcome(NOT_RUN)] * (len(texts) - len(outcomes))
             break
         script = {"setup": setup, "tests": texts[len(outcomes) :], "check": check,
-                  "names": names, "imports": imports}  # fmt: skip
+                  "names": names, "imports": imports, "modules": modules}  # fmt: skip
         testing, report = _run_once(cage, program, script, tests.limits, until, stop_early)
         if testing.unjudged:
             raise Unjudged(testing.unjudged)

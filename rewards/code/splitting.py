@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 import builtins
+import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -93,24 +95,43 @@ def of_check(script: str, entry: str) -> list[Question] | None:
 
 
 def tested_names(asserts: Sequence[str]) -> set[str]:
-    """Return the functions that all assertions call, the builtin ones last.
+    """Return the functions that all assertions call.
 
     A program may define a function with the name of a builtin; it is meant only where the
-    assertions have nothing else in common.
+    assertions call nothing else. Otherwise a program's own ``abs`` could make them all hold.
     """
     common: set[str] | None = None
+    others = False
     for text in asserts:
-        called = {node.func.id for node in ast.walk(ast.parse(text))
-                  if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}  # fmt: skip
+        calls = [node.func for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+        called = {function.id for function in calls if isinstance(function, ast.Name)}
         common = called if common is None else common & called
-    common = common or set()
-    return {name for name in common if not hasattr(builtins, name)} or common
+        others = others or not all(hasattr(builtins, _root(function)) for function in calls)
+    return {name for name in common or () if not (others and hasattr(builtins, name))}
+
+
+def _root(function: ast.expr) -> str:
+    while isinstance(function, ast.Attribute):
+        function = function.value
+    return function.id if isinstance(function, ast.Name) else "str"
 
 
 def used_names(texts: Sequence[str]) -> set[str]:
     """Return the names that stand in some Python texts."""
     nodes = [node for text in texts for node in ast.walk(ast.parse(text))]
     return {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
+def used_modules(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Return the standard modules that some Python texts use, with what they use of them."""
+    nodes = [node for text in texts for node in ast.walk(ast.parse(text))]
+    times = Counter(node.id for node in nodes if isinstance(node, ast.Name))
+    found: dict[str, list[str]] = {}
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            found.setdefault(node.value.id, []).append(node.attr)
+    return {name: used for name, used in found.items()
+            if name in sys.stdlib_module_names and times[name] == len(used)}  # fmt: skip
 
 
 def imported_modules(texts: Sequence[str]) -> list[str]:
@@ -151,7 +172,7 @@ def _question(test: ast.expr, entries: set[str]) -> Question | None:
                 return _asked(operand, Truth(False), entries)
             case ast.Call():
                 return _asked(test, Truth(True), entries)
-    except (ValueError, TypeError, ArithmeticError, KeyError, RecursionError):
+    except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError):
         pass
     return None
 
@@ -171,7 +192,7 @@ def _equality(left: ast.expr, right: ast.expr, entries: set[str]) -> Question | 
         left = left.args[0]
     try:
         expected = value_of(right)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, LookupError):
         return None
     return _asked(left, Equal(expected, None, tuple(reversed(functions))), entries)
 

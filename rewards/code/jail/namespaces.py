@@ -9,6 +9,7 @@ namespace has no interface that is up.
 from __future__ import annotations
 
 import ctypes
+import glob
 import os
 import sys
 from collections.abc import Collection
@@ -80,6 +81,21 @@ def _folders() -> list[str]:
     return found
 
 
+def _packages(folders: Collection[str]) -> list[str]:
+    """Return the folders of installed packages, among which may be data sets with their answers."""
+    ends = [
+        f"lib{bits}/python*/{kind}-packages" for bits in ("", "64") for kind in ("site", "dist")
+    ]
+    found = {
+        os.path.realpath(path)
+        for folder in folders
+        for end in ends
+        for place in (folder, f"{folder}/local")
+        for path in glob.glob(f"{place}/{end}")
+    }
+    return sorted(path for path in found if any(path.startswith(f"{x}/") for x in folders))
+
+
 def new_root() -> None:
     """Put this process and its children into a root of their own.
 
@@ -96,11 +112,14 @@ def new_root() -> None:
         os.makedirs(new + folder)
         _mount(folder, new + folder, None, _BIND)
         _mount(None, new + folder, None, _REMOUNT | _BIND | _RDONLY | _NOSUID | _NODEV)
+    for folder in _packages(_folders()):
+        _mount("tmpfs", new + folder, "tmpfs", _RDONLY | _NOSUID | _NODEV | _NOEXEC, "size=4k")
     os.mkdir(f"{new}/dev")
     for name in _DEVICES:
         with open(f"{new}/dev/{name}", "w"):
             pass
         _mount(f"/dev/{name}", f"{new}/dev/{name}", None, _BIND)
+        _mount(None, f"{new}/dev/{name}", None, _REMOUNT | _BIND | _RDONLY | _NOSUID | _NOEXEC)
     os.mkdir(new + SCRATCH)
     os.chdir(new)
     checked(LIBC.syscall(number("pivot_root"), b".", b"."), "a new root")

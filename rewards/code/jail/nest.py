@@ -211,6 +211,7 @@ class _Nest:
         if pid:
             return pid
         try:
+            descriptors.silence()  # anew: a lock on the nest's would outlive the program
             descriptors.take(sources)
             os.chdir(self.plan.scratch)
             limits.limit_program(order["memory_mib"] * 2**20 + self.plan.base_bytes, order["cpu_s"])
@@ -275,6 +276,8 @@ class _Nest:
 
     def _scratch_state(self) -> object:
         if self.plan.level != "namespaces":
-            return os.listdir(self.plan.scratch)
+            with os.scandir(self.plan.scratch) as entries:  # there may be millions
+                return next(entries, None) is None
         state = os.statvfs(self.plan.scratch)
-        return state.f_ffree, state.f_bfree
+        mode = os.stat(self.plan.scratch).st_mode  # it belongs to the programs, if not to root
+        return state.f_ffree, state.f_bfree, mode

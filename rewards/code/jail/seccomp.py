@@ -23,6 +23,7 @@ from bakeoff.rewards.code.jail.libc import LIBC, checked, prctl
 from bakeoff.rewards.code.jail.syscalls import (
     ALLOWED,
     ARCHITECTURES,
+    ATTRIBUTES,
     FORBIDDEN,
     METADATA,
     number,
@@ -35,8 +36,12 @@ _NEW_LISTENER = 8
 
 _KILL, _ALLOW, _NOTIFY = 0x80000000, 0x7FFF0000, 0x7FC00000
 _CLONE_VM, _CLONE_THREAD = 0x100, 0x10000
-_AF_UNIX = 1
+_AF_UNIX, _SOCK_STREAM, _SOCK_TYPES = 1, 1, 0xF
+_MSG_OOB = 1
 _OWNER_COMMANDS = (8, 10, 15, 1024, 1026)  # fcntl: SETOWN, SETSIG, SETOWN_EX, SETLEASE, NOTIFY
+# ioctl: TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX; then the nest's, for notices.
+# Others change files that are open for reading only, or name a process that SIGIO is sent to.
+_IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0xC0502100, 0xC0182101)
 _X32 = 0x40000000  # x86-64's other numbering of the calls
 _NR, _ARCH = 0, 4
 
@@ -57,6 +62,10 @@ def _skip_unless(value: int, skipped: int) -> tuple[int, int, int, int]:
 
 def _skip_if(value: int, skipped: int) -> tuple[int, int, int, int]:
     return (0x15, skipped, 0, value)
+
+
+def _and(bits: int) -> tuple[int, int, int, int]:
+    return (0x54, 0, 0, bits)
 
 
 def _skip_unless_bits(bits: int, skipped: int) -> tuple[int, int, int, int]:
@@ -100,6 +109,7 @@ def _common(machine: str, refused: int, *, metadata: bool, truncate: bool) -> In
     nest = ("prctl", "seccomp", "pidfd_open", "pidfd_send_signal")
     forbidden = {name for names_of in FORBIDDEN.values() for name in names_of}
     allow, eperm = _result(_ALLOW), _result(_refuse(errno.EPERM))
+    no_terminal = _result(_refuse(errno.ENOTTY))
     return [
         _load(_ARCH),
         _skip_if(ARCHITECTURES[machine], 1),
@@ -108,6 +118,7 @@ def _common(machine: str, refused: int, *, metadata: bool, truncate: bool) -> In
         *([(0x35, 0, 1, _X32), eperm] if machine == "x86_64" else []),
         *_for_calls({calls[name] for name in {*names, *nest} & calls.keys()}, _ALLOW),
         *_for_calls({calls[name] for name in forbidden & calls.keys()}, refused),
+        *_for_calls((calls[name] for name in ATTRIBUTES), _refuse(errno.ENOTSUP)),
         # a thread, or a process of its own (the nest); not one that shares the memory
         *_for_call(
             calls["clone"],
@@ -116,7 +127,18 @@ def _common(machine: str, refused: int, *, metadata: bool, truncate: bool) -> In
         ),
         # its flags lie in memory, where a filter cannot look; the C library then uses clone
         *_for_call(calls["clone3"], [_result(_refuse(errno.ENOSYS))]),
-        *_for_call(calls["socketpair"], [_low(0), _skip_unless(_AF_UNIX, 1), allow, eperm]),
+        # streams only: a datagram can be sent to an address, which may be a socket outside
+        *_for_call(
+            calls["socketpair"],
+            [_low(0), _skip_unless(_AF_UNIX, 4), _low(1), _and(_SOCK_TYPES),
+             _skip_unless(_SOCK_STREAM, 1), allow, eperm],
+        ),
+        *_for_call(calls["sendto"], [_low(3), _skip_unless_bits(_MSG_OOB, 1), eperm, allow]),
+        *_for_call(
+            calls["ioctl"],
+            [_low(1), *(_skip_if(command, len(_IOCTLS) - n)
+                        for n, command in enumerate(_IOCTLS)), no_terminal, allow],
+        ),
         *_for_call(calls["prlimit64"], [_low(0), _skip_unless(0, 1), allow, eperm]),
         # no signals by way of a descriptor's owner
         *_for_call(
@@ -135,9 +157,13 @@ def _last(machine: str) -> Instructions:
     return [
         _load(_NR),
         *_for_calls((calls[name] for name in nest), _refuse(errno.EPERM)),
-        *_for_call(calls["clone"], [_low(0), _skip_unless_bits(_CLONE_THREAD, 1), allow, eperm]),
+        *_for_call(
+            calls["clone"],
+            [_low(0), _skip_unless_bits(_CLONE_THREAD, 1), allow,
+             _skip_unless_bits(_CLONE_VM, 1), allow, eperm],
+        ),  # one that shares the memory is refused, and counted, by the common filter
         allow,
-    ]
+    ]  # fmt: skip
 
 
 class _Program(ctypes.Structure):

@@ -120,6 +120,8 @@ class _Server:
             return getattr(builtins, data["builtin"])
         if "kept" in data:
             return collections.deque(self.decoded(data["kept"][1]))
+        if "slice" in data:
+            return slice(*self.decoded(data["slice"]))
         return _Callback(self, data["k"])
 
     def call_back(self, number: int, arguments: Any, keywords: Any) -> Any:

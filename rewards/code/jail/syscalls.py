@@ -27,6 +27,8 @@ _NUMBERS = """
     execveat 322 281; exit 60 93; exit_group 231 94; faccessat 269 48; faccessat2 439 439;
     fadvise64 221 223; fallocate 285 47; fanotify_init 300 262; fchdir 81 50; fchmod 91 52;
     fchmodat 268 53; fchmodat2 452 452; fchown 93 55; fchownat 260 54; fcntl 72 25;
+    fgetxattr 193 10; flistxattr 196 13; getxattr 191 8; lgetxattr 192 9; listxattr 194 11;
+    llistxattr 195 12;
     fdatasync 75 83; finit_module 313 273; flock 73 32; fork 57 -; fremovexattr 199 16;
     fsconfig 431 431; fsetxattr 190 7; fsmount 432 432; fsopen 430 430; fspick 433 433;
     fstat 5 80; fstatfs 138 44; fsync 74 82; ftruncate 77 46; futex 202 98; futex_waitv 449 449;
@@ -99,9 +101,9 @@ def number(name: str) -> int:
 # What a program may do: compute, use its memory, threads, clocks, own descriptors and own files.
 ALLOWED = _words("""
     read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction
-    rt_sigprocmask rt_sigreturn ioctl pread64 pwrite64 readv writev access pipe select sched_yield
+    rt_sigprocmask rt_sigreturn pread64 pwrite64 readv writev access pipe select sched_yield
     mremap msync mincore madvise dup dup2 pause nanosleep getitimer alarm setitimer getpid
-    sendfile sendto recvfrom sendmsg recvmsg shutdown getsockname getpeername setsockopt
+    sendfile recvfrom recvmsg shutdown getsockname getpeername setsockopt
     getsockopt exit wait4 waitid uname flock fsync fdatasync truncate ftruncate getdents getcwd
     chdir fchdir rename mkdir rmdir creat link unlink symlink readlink umask gettimeofday
     getrlimit setrlimit getrusage sysinfo times getuid getgid geteuid getegid getppid getpgrp
@@ -118,6 +120,9 @@ ALLOWED = _words("""
 
 # Changes of a file's mode and times: outside of namespaces nothing else stops them.
 METADATA = _words("chmod fchmod fchmodat fchmodat2 utime utimes futimesat utimensat")
+
+# Extended attributes cannot be read either: as on a file system that has none.
+ATTRIBUTES = _words("getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr")
 
 # What no honest program does: refused, counted, and reported under these names.
 FORBIDDEN = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import builtins
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -41,7 +41,7 @@ def run_script() -> None:
             put(CHANNEL, {name: said[name] for name in _LOADING if name in said})
             if "compiled" not in said and "loaded" not in said:
                 return
-        names = _names(link, tests["names"])
+        names = _names(link, tests["names"]) | _modules(tests["modules"])
         candidate = names.get(tests["check"])
         problem = _outcome(tests["setup"], names)
         for text in tests["tests"]:
@@ -89,6 +89,17 @@ def _ending(run: Callable[[], None]) -> dict[str, Any]:
     except BaseException as error:
         return {"error": describe(error)}
     return {"passed": True}
+
+
+def _modules(wanted: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return standard modules that the tests use; a program may call anything ``math``."""
+    found: dict[str, Any] = {}
+    for name, used in wanted.items():
+        with suppress(ImportError):
+            module = importlib.import_module(name)
+            if all(hasattr(module, attribute) for attribute in used):
+                found[name] = module
+    return found
 
 
 def _names(link: Link, wanted: Sequence[str]) -> dict[str, Any]:

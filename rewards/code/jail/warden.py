@@ -10,12 +10,12 @@ from __future__ import annotations
 import _socket
 import json
 import os
-import stat
 import sys
 from contextlib import suppress
 
-from bakeoff.rewards.code.jail import descriptors, namespaces, nest
+from bakeoff.rewards.code.jail import descriptors, limits, namespaces, nest
 from bakeoff.rewards.code.jail.credentials import interpreter_is_private, own_uid
+from bakeoff.rewards.code.jail.scratch import empty
 
 REFUSED = 3  # exit status: the isolation that was asked for cannot be had
 
@@ -25,6 +25,7 @@ def main() -> None:
     control = descriptors.reserve(int(sys.argv[1]))
     settings = json.loads(sys.argv[2])
     level, scratch = settings["level"], settings["scratch"] or namespaces.SCRATCH
+    limits.die_first()
     nest.preload()
     base_bytes, private = _address_space(), interpreter_is_private()
     uid = own_uid() if os.getuid() == 0 and level != "none" else None
@@ -63,39 +64,3 @@ def main() -> None:
 def _address_space() -> int:
     with open("/proc/self/statm") as file:
         return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def empty(folder: str) -> None:
-    """Delete all that is in a folder, whatever its permissions and however deep it is nested.
-
-    What is in a folder is moved up and deleted from there: no path gets long, no link is followed.
-    """
-    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        while names := os.listdir(root):
-            for name in names:
-                if _is_folder(name, root):
-                    _move_up(name, root)
-                    os.rmdir(name, dir_fd=root)
-                else:
-                    os.unlink(name, dir_fd=root)
-    finally:
-        os.close(root)
-
-
-def _is_folder(name: str, parent: int) -> bool:
-    """Tell whether a name is a folder's, and if it is, let it be entered."""
-    if not stat.S_ISDIR(os.lstat(name, dir_fd=parent).st_mode):
-        return False
-    os.chmod(name, 0o700, dir_fd=parent)
-    return True
-
-
-def _move_up(name: str, root: int) -> None:
-    folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=root)
-    try:
-        for child in os.listdir(folder):
-            _is_folder(child, folder)
-            os.rename(child, os.urandom(16).hex(), src_dir_fd=folder, dst_dir_fd=root)
-    finally:
-        os.close(folder)
