@@ -11,19 +11,20 @@ import json
 import marshal
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from bakeoff.rewards.channels import BOTH_ENDS, pair
+from bakeoff.rewards.code.clock import Clock
+from bakeoff.rewards.code.conversation import Conversation
 from bakeoff.rewards.code.jail.scratch import empty
-from bakeoff.rewards.code.waiting import Used, used
 
 START = str(Path(__file__).parent / "jail" / "start.py")
 ENVIRONMENT = {
@@ -36,9 +37,14 @@ ENVIRONMENT = {
 _START_S = 60.0
 _ANSWER_S = 10.0  # for a killed program's report
 _CLEAN_S = 60.0  # for deleting what a program has left
-_CHUNK = 2**18
-_PATIENCE = 10.0  # how many times its limit a test may take, if it has to wait for a processor
-_SHORT_S = 0.02
+# What is known of a program whose end was not reported in time.
+_KILLED: dict[str, Any] = {
+    "status": -signal.SIGKILL,
+    "contained": True,
+    "refused": {},
+    "cpu_s": 0.0,
+    "peak_kib": 0,
+}
 
 
 class CageBroken(RuntimeError):
@@ -47,66 +53,6 @@ class CageBroken(RuntimeError):
 
 class Refused(RuntimeError):
     """A level of isolation cannot be had."""
-
-
-class Stream:
-    """A descriptor of a program's, at this end: bytes to write to it, and bytes that were read.
-
-    Attributes:
-        received: what was read and not yet taken.
-    """
-
-    def __init__(self, descriptor: int, outgoing: bytes = b"", limit: int = 0) -> None:
-        os.set_blocking(descriptor, False)
-        self.descriptor, self.limit = descriptor, limit
-        self.received = bytearray()
-        self.total = 0
-        self._outgoing = memoryview(outgoing)
-
-    def events(self) -> int:
-        """Return what to wait for."""
-        return select.POLLIN | (select.POLLOUT if self._outgoing else 0)
-
-    def write(self) -> None:
-        """Write what can be written; a program that does not read loses the rest."""
-        try:
-            self._outgoing = self._outgoing[os.write(self.descriptor, self._outgoing[:_CHUNK]) :]
-        except BlockingIOError:
-            return
-        except OSError:
-            self._outgoing = memoryview(b"")
-
-    def read(self) -> bool:
-        """Read what is there; return whether there will be more."""
-        try:
-            data = os.read(self.descriptor, _CHUNK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        self.total += len(data)
-        self.received += data
-        return bool(data)
-
-
-class Conversation(Protocol):
-    """What is said to a program, and what is made of its answers.
-
-    Attributes:
-        streams: this end of its descriptors.
-        seconds: how long it may take until the next step.
-        until: when it must have ended, on the clock of ``time.monotonic``.
-        steps: how many steps it has taken; a new one starts the clock anew.
-    """
-
-    streams: Sequence[Stream]
-    seconds: float
-    until: float
-    steps: int
-
-    def heard(self) -> bool:
-        """Take what was received; return whether the program should go on."""
-        ...
 
 
 class Report:
@@ -221,7 +167,7 @@ class Cage:
             report, cause = self._talk(conversation)
         except OSError as error:
             raise CageBroken(f"the sandbox's server is gone ({error})") from None
-        self.usable = not report["dirty"] or self._is_cleaned()
+        self.usable = report is not _KILLED and (not report["dirty"] or self._is_cleaned())
         if "error" in report:
             raise CageBroken(f"the sandbox failed: {report['error']}")
         if not report["contained"]:
@@ -256,20 +202,14 @@ class Cage:
         streams = {stream.descriptor: stream for stream in conversation.streams}
         for stream in streams.values():
             poll.register(stream.descriptor, stream.events())
-        cause, steps, before = "", conversation.steps, Used(0, 0)
-        begun = measured = time.monotonic()
-        deadline = min(begun + conversation.seconds, conversation.until)
+        cause, clock = "", Clock(self._nest, conversation)
         while True:
-            left_s = deadline - time.monotonic()
+            left_s = clock.left_s()
+            if left_s <= 0 and not cause and not clock.excuse():
+                cause = self._kill("time", clock)
+            elif left_s <= 0 and cause:
+                return _KILLED, cause  # it has its verdict, and takes its time to die
             if left_s <= 0:
-                if cause:
-                    raise CageBroken("the sandbox's server does not answer")
-                left_s = self._excused_s(before, begun, conversation.seconds)
-                left_s = min(left_s, conversation.until - time.monotonic())
-                if left_s < _SHORT_S:
-                    cause, deadline = "time", self._kill()
-                else:
-                    deadline = time.monotonic() + left_s
                 continue
             for descriptor, event in poll.poll(left_s * 1000 + 1):
                 if descriptor == control:
@@ -284,30 +224,16 @@ class Cage:
                 if cause:
                     stream.received.clear()  # what it says now is too late
                 elif stream.total > stream.limit:
-                    cause, deadline = "output", self._kill()
+                    cause = self._kill("output", clock)
                 elif not conversation.heard():
-                    cause, deadline = "enough", self._kill()
-            if not cause and conversation.steps > steps:
-                steps, now = conversation.steps, time.monotonic()
-                if now - measured > _SHORT_S:
-                    before, measured = used(self._nest), now
-                begun = now
-                deadline = min(begun + conversation.seconds, conversation.until)
+                    cause = self._kill("enough", clock)
+            if not cause:
+                clock.look()
 
-    def _excused_s(self, before: Used, begun: float, seconds: float) -> float:
-        """Return how much longer a test may run, because it was kept waiting for a processor.
-
-        A program that crowds the processors itself is not excused: its CPU time counts in full.
-        """
-        now, elapsed_s = used(self._nest), time.monotonic() - begun
-        if elapsed_s > _PATIENCE * seconds:
-            return 0.0
-        counted_s = max(now.cpu_s - before.cpu_s, elapsed_s - (now.waited_s - before.waited_s))
-        return seconds - counted_s
-
-    def _kill(self) -> float:
+    def _kill(self, cause: str, clock: Clock) -> str:
         self._control.send(marshal.dumps(self._number))
-        return time.monotonic() + _ANSWER_S
+        clock.wait(_ANSWER_S)
+        return cause
 
     def _report(self) -> dict[str, Any]:
         message = self._control.recv(2**16)

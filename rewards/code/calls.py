@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bakeoff.rewards.code.cage import Cage, Stream
+from bakeoff.rewards.code.cage import Cage
 from bakeoff.rewards.code.comparing import Undecided, shown
+from bakeoff.rewards.code.conversation import Stream
 from bakeoff.rewards.code.jail.plain import encode as plain
 from bakeoff.rewards.code.judging import SLACK_BYTES, ended, messages, order, raised, trusted
 from bakeoff.rewards.code.kinds import Limits
@@ -128,6 +129,8 @@ def run(
         refused.update(report.refused)
         compiled = compiled or asking.compiled
         outcomes += asking.outcomes
+        if not asking.started and report.cause != "enough":  # nor would it be loaded next time
+            asking.unloaded = ended(report, limits)
         if asking.unloaded is not None:
             outcomes += [asking.unloaded] * (len(questions) - len(outcomes))
         elif len(outcomes) < len(questions) and report.cause != "enough":

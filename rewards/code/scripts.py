@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from bakeoff.rewards.code.cage import Cage, Stream
+from bakeoff.rewards.code.cage import Cage
 from bakeoff.rewards.code.comparing import shortened
+from bakeoff.rewards.code.conversation import Stream
 from bakeoff.rewards.code.judging import SLACK_BYTES, ended, messages, order, raised, trusted
 from bakeoff.rewards.code.kinds import AssertTests, CheckTests, Limits
 from bakeoff.rewards.code.splitting import imported_modules, tested_names, used_modules, used_names
@@ -96,6 +97,8 @@ def run(cage: Cage, program: str, tests: AssertTests | CheckTests, *, stop_early
         refused.update(report.refused)
         compiled = compiled or testing.compiled
         outcomes += testing.outcomes
+        if not testing.started and report.cause != "enough":  # nor would it be loaded next time
+            testing.unloaded = ended(report, tests.limits)
         if testing.unloaded is not None:
             outcomes += [testing.unloaded] * (len(texts) - len(outcomes))
         elif len(outcomes) < len(texts) and report.cause != "enough":

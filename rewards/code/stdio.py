@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from bakeoff.rewards.code.cage import Cage, Stream
+from bakeoff.rewards.code.cage import Cage
 from bakeoff.rewards.code.comparing import same_output, shortened
+from bakeoff.rewards.code.conversation import Stream
 from bakeoff.rewards.code.judging import SLACK_BYTES, ended, messages, order, raised, trusted
 from bakeoff.rewards.code.kinds import Close, Limits, StdioTests
 from bakeoff.rewards.code.verdicts import ERROR, NOT_RUN, PASSED, WRONG, Outcome, Run

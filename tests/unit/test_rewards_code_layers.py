@@ -231,7 +231,7 @@ spec.loader.exec_module(start)
 start.enlarge_stack()
 start.make_importable()
 from bakeoff.rewards.code.jail import (
-    credentials, descriptors, landlock, limits, namespaces, notices, seccomp, warden)
+    credentials, descriptors, landlock, limits, namespaces, nest, notices, seccomp, warden)
 {chr(10).join(patches)}
 warden.main()
 """)
@@ -311,9 +311,9 @@ def attack(*_):
 """
     look = "import os\ndef attack(*_): return bool(os.listdir('.'))"
     never = """
-warden.empty = lambda folder: None
 new_scratch = namespaces.new_scratch
 namespaces.new_scratch = lambda old=True: None if old else new_scratch(old=False)
+nest._Nest._clean = lambda self: None
 """
 
     found = []

@@ -37,7 +37,17 @@ class Unsupported(Exception):
 
 
 class Gone(BaseException):
-    """The program's process has ended, or does not keep to the protocol."""
+    """The program's process has ended, or does not keep to the protocol.
+
+    Attributes:
+        happened: whether it has; a bare ``except`` of the tests must not hide it.
+    """
+
+    happened = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        Gone.happened = True
 
 
 class Link:

@@ -80,6 +80,8 @@ def _checked(names: dict[str, Any], candidate: Any, entry: str) -> dict[str, Any
 def _ending(run: Callable[[], None]) -> dict[str, Any]:
     try:
         run()
+        if Gone.happened:
+            raise Gone
     except Unsupported as error:
         return {"unsupported": str(error)}
     except AssertionError as error:
