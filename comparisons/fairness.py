@@ -88,12 +88,25 @@ def _seeds(runs: Sequence[Row]) -> str:
     }
     if len({tuple(found) for found in seeds.values()}) == 1:
         shared = next(iter(seeds.values()))
+        items = (
+            "each chooses its items by its own scores (`curriculum`)"
+            if any(_curriculum(run) for run in runs)
+            else "meet the same items in the same order"
+        )
         return (
             f"Seeds: {', '.join(map(str, shared))} for every algorithm; runs of one seed start "
-            "from the same weights and meet the same items in the same order."
+            f"from the same weights and {items}."
         )
     parts = (f"{short(name)} {', '.join(map(str, found))}" for name, found in seeds.items())
     return f"**Seeds differ**: {'; '.join(parts)}. Only seeds that both have are compared."
+
+
+def _curriculum(run: Row) -> bool:
+    try:
+        config = json.loads(run["config_json"] or "{}")
+    except ValueError:
+        return False
+    return isinstance(config, dict) and config.get("curriculum", "none") != "none"
 
 
 def _has(runs: Sequence[Row], column: str) -> bool:

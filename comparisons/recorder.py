@@ -213,8 +213,13 @@ class Recorder:
         write_rows(folder / "memory.csv", RAW_TABLES["memory.csv"], full)
 
 
-def _n(metric: str, completions: int, metrics: Mapping[str, float]) -> int:
-    """Return over how many completions a metric is a mean: scores, over those that have one."""
+def _n(metric: str, completions: int, metrics: Mapping[str, float]) -> int | None:
+    """Return over how many completions a metric is a mean: scores, over those that have one.
+
+    How many of an update are of one level is not known here.
+    """
+    if metric.startswith(("reward/level_", "score/level_")):
+        return None
     if metric.startswith(("reward/", "score/")):
         return round(completions * (1 - metrics["completions/unscored_frac"]))
     return completions

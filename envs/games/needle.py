@@ -19,7 +19,7 @@ COLOURS = ("red", "blue", "green", "black", "white", "brown", "grey", "pink", "g
 THINGS = ("box", "door", "safe", "chest", "drawer", "locker", "gate", "trunk", "room", "case")
 FACT = "The code of the {box} is {code}."
 ASK = "{text}\nWhat is the code of the {asked}? Reply with the number and nothing else."
-SHORT_FACT, SHORT_ASK = "The {box}: {code}.", "{text} What is the {asked}?"
+SHORT_FACT, SHORT_ASK = "{box} {code}.", "{text} What is the {asked}?"
 WHO = ("The baker", "A neighbour", "My aunt", "The teacher", "An old man", "The postman", "A girl")
 DID = ("walked to", "looked at", "talked about", "came from", "waited near", "went past", "drew")
 WHERE = ("the market", "the river", "a small church", "the station", "the harbour", "an old mill")
@@ -48,7 +48,10 @@ def _task(
 ) -> Task:
     boxes = rng.sample([f"{colour} {thing}" for colour in COLOURS for thing in THINGS], decoys + 1)
     numbers = rng.sample(codes, decoys + 1)
-    facts = [fact.format(box=box, code=code) for box, code in zip(boxes, numbers, strict=True)]
+    facts = [
+        fact.format(box=box, code=code).capitalize()
+        for box, code in zip(boxes, numbers, strict=True)
+    ]
     text = [" ".join(map(rng.choice, (WHO, DID, WHERE, WHEN))) + "." for _ in range(sentences)]
     for one in facts:
         text.insert(rng.randint(0, len(text)), one)

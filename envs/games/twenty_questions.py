@@ -100,7 +100,7 @@ def questions_needed(numbers: Sequence[int], properties: Sequence[int]) -> float
     """Return how many questions the best-splitting ones take at worst; infinite if they cannot.
 
     Example:
-        >>> questions_needed((8, 9, 14), (0, 5)), questions_needed((8, 14), (0,))
+        >>> questions_needed((8, 9, 16), (0, 5)), questions_needed((8, 14), (0, 5))
         (2, inf)
     """
     if len(numbers) < 2:

@@ -18,6 +18,7 @@ from unit.envs.math_rows import write_math, write_math500
 
 from bakeoff.envs import ENVIRONMENTS, SPLITS, TextEnv, make
 from bakeoff.envs.math.family import Family
+from bakeoff.types import Item
 
 
 def levels(env_id: str) -> list[str]:
@@ -57,13 +58,23 @@ def items(env: TextEnv, split: str, count: int = 60) -> list:
     return [env.item(index, split) for index in range(min(count, env.size(split)))]
 
 
+def gold_episode(env: TextEnv, item: Item) -> str | tuple[str, ...]:
+    """The right reply, or all of them if there are several turns."""
+    replies: list[str] = []
+    said: str | None = ""
+    while said is not None and len(replies) < env.turns:
+        replies.append(env.gold_reply(item, replies))
+        said = env.turn(item, replies)
+    return tuple(replies) if env.turns > 1 else replies[0]
+
+
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_own_gold_reply_earns_the_highest_score(env: TextEnv, split: str) -> None:
     # each part is at most 1, so the sum of the positive weights is the most there is
     highest = sum(max(weight, 0.0) for weight, _ in env.rewards.values())
 
     for item in items(env, split):
-        assert env.score(item, item.gold).value == highest, item
+        assert env.score(item, gold_episode(env, item)).value == highest, item
 
 
 def test_decoys_are_scored_and_earn_less(env: TextEnv) -> None:
@@ -183,11 +194,20 @@ def test_a_vector_of_environments_asks_and_scores_text(env_id: str) -> None:
     prompts, infos = vector.reset(seed=[1, 2, 3])
     split = infos["split"][0]
     asked = [make(env_id).item(int(index), split) for index in infos["index"]]
-    _, rewards, terminated, truncated, _ = vector.step((asked[0].gold, "no idea", asked[2].gold))
+    env = make(env_id)
+    golds = [gold_episode(env, item) for item in asked]
+    golds = [gold if isinstance(gold, tuple) else (gold,) for gold in golds]
+
+    earned = [0.0] * 3
+    for turn in range(env.turns):
+        actions = [gold[turn] if turn < len(gold) else "" for gold in golds]
+        _, rewards, terminated, truncated, _ = vector.step((actions[0], "no idea", actions[2]))
+        for place in {0, 1, 2} if turn == 0 else {place for place in (0, 2) if actions[place]}:
+            earned[place] += rewards[place]
 
     assert list(prompts) == [item.prompt for item in asked]
-    assert rewards.tolist() == [1.0, 0.0, 1.0]
-    assert terminated.all() and not truncated.any()
+    assert earned == [1.0, 0.0, 1.0]
+    assert env.turns > 1 or (terminated.all() and not truncated.any())
     vector.close()
 
 

@@ -1,8 +1,8 @@
 """Checkpoints: weights, optimiser states and position of a run, from which it goes on to the bit.
 
 Random streams need no place in a checkpoint: each is derived from the seed, its purpose and the
-update, so the position says it all. The tensors are safetensors files and the rest is JSON; nothing
-is unpickled.
+update, so the position says it all, with what a curriculum has seen of the items. The tensors are
+safetensors files and the rest is JSON; nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,12 @@ NAME = "checkpoint"
 POSITION = "position.json"
 
 
-def save_checkpoint(folder: Path, learner: Learner, counters: Counters) -> None:
+def save_checkpoint(
+    folder: Path, learner: Learner, counters: Counters, order: Mapping[str, Any]
+) -> None:
     """Write the run's state to ``folder/checkpoint``, in place of an earlier one.
+
+    ``order`` is the state of the order of items, which may depend on what came of them.
 
     The new one is complete before the old one goes, so a kill at any moment leaves one of the two.
     """
@@ -38,7 +43,7 @@ def save_checkpoint(folder: Path, learner: Learner, counters: Counters) -> None:
     for name, module, optimizer in _parts(learner):
         save_file(_weights(module), new / f"{name}.safetensors")
         save_file(_optimizer_tensors(optimizer), new / f"{name}_optimizer.safetensors")
-    (new / POSITION).write_text(json.dumps(counters.as_dict()))
+    (new / POSITION).write_text(json.dumps({**counters.as_dict(), "order": order}))
     if final.exists():  # if it does not, the old one is the only one until the rename
         shutil.rmtree(old, ignore_errors=True)
         os.rename(final, old)
@@ -52,11 +57,15 @@ def saved_updates(folder: Path) -> int | None:
     return int(position["updates"]) if position is not None else None
 
 
-def load_checkpoint(folder: Path, learner: Learner, counters: Counters) -> bool:
-    """Put the state of the folder's checkpoint into a run; return whether there was one."""
+def load_checkpoint(folder: Path, learner: Learner, counters: Counters) -> dict[str, Any] | None:
+    """Put the state of the folder's checkpoint into a run.
+
+    Returns:
+        The state of the order of items, or ``None`` if there is no checkpoint.
+    """
     position = _position(folder)
     if position is None:
-        return False
+        return None
     final = _final(folder)
     for name, module, optimizer in _parts(learner):
         weights = load_file(final / f"{name}.safetensors")
@@ -64,9 +73,10 @@ def load_checkpoint(folder: Path, learner: Learner, counters: Counters) -> bool:
             for key, tensor in _weights(module).items():
                 tensor.copy_(weights[key])
         _restore_optimizer(optimizer, load_file(final / f"{name}_optimizer.safetensors"))
+    order: dict[str, Any] = position.pop("order")
     for key, value in position.items():
         setattr(counters, key, value)
-    return True
+    return order
 
 
 def _final(folder: Path) -> Path:

@@ -67,6 +67,11 @@ class TrainConfig:
     )
     eval_every: int = _knob(10, "updates between evaluations on held-out items", low=1)
     eval_items: int = _knob(128, "held-out items of one evaluation, answered greedily", low=1)
+    curriculum: str = _knob(
+        "none",
+        "adaptive takes items of middling solve rate more often than others",
+        choices=("none", "adaptive"),
+    )
     samples_per_update: int = _knob(2, "completions kept for people to read, per update", low=0)
     checkpoint_every: int = _knob(
         0, "updates between checkpoints; also keeps the final model; 0 keeps neither", low=0
@@ -121,8 +126,8 @@ def train_config(values: Mapping[str, Any]) -> TrainConfig:
 def flat(config: TrainConfig) -> dict[str, Any]:
     """Return the configuration as ``{knob: value}``, the inverse of ``train_config``.
 
-    The sandbox is in it if one was asked for by name: most environments run no programs, and their
-    runs have the settings that they had before there was a sandbox.
+    The sandbox and the curriculum are in it if one was asked for by name: other runs have the
+    settings that they had before there was either.
 
     Example:
         >>> "sandbox" in flat(TrainConfig()), flat(TrainConfig(sandbox="none"))["sandbox"]
@@ -133,6 +138,8 @@ def flat(config: TrainConfig) -> dict[str, Any]:
         values.update(values.pop(name))
     if config.sandbox == AUTO_SANDBOX:
         del values["sandbox"]
+    if config.curriculum == "none":
+        del values["curriculum"]
     return values
 
 

@@ -17,11 +17,11 @@ from bakeoff.streams import stream_seed
 from bakeoff.training.batch import collate
 from bakeoff.training.checkpoint import load_checkpoint, save_checkpoint, saved_updates
 from bakeoff.training.config import TrainConfig
+from bakeoff.training.curriculum import ORDERS
 from bakeoff.training.flops import FlopModel, flop_model
 from bakeoff.training.learner import Diverged, Learner
 from bakeoff.training.ledger import Ledger, tensor_bytes
 from bakeoff.training.meter import Meter
-from bakeoff.training.order import item_indices
 from bakeoff.training.reports import Counters, Report, Sample
 from bakeoff.training.rollout import rollout
 from bakeoff.training.sampler import CacheSampler, Decoding, Sampler
@@ -80,6 +80,7 @@ class Training:
         self.ledger = ledger or Ledger()
         self.learner = Learner(language_model, algorithm, config, self.ledger)
         self.sampler: Sampler = CacheSampler(language_model, rows=config.sample_batch)
+        self.order = ORDERS[config.curriculum](environment, seed)
         self.counters = Counters()
         self.flops: FlopModel = flop_model(language_model.model)
         sampling = config.sampling
@@ -103,8 +104,13 @@ class Training:
             OutOfMemory: the process went over the meter's limit.
         """
         self.meter.start_update()
-        if checkpoints is None or not load_checkpoint(checkpoints, self.learner, self.counters):
+        state = None
+        if checkpoints is not None:
+            state = load_checkpoint(checkpoints, self.learner, self.counters)
+        if state is None:
             yield self._report({}, [], evaluate=True)
+        else:
+            self.order.restore(state)
         for update in range(self.counters.updates, self.config.updates):
             self.meter.start_update()
             self._save(checkpoints)
@@ -129,7 +135,7 @@ class Training:
             return
         if done % every == 0 or done == self.config.updates:
             with self.meter.phase("checkpoint"):
-                save_checkpoint(folder, self.learner, self.counters)
+                save_checkpoint(folder, self.learner, self.counters, self.order.state())
 
     def _report(
         self,
@@ -153,15 +159,14 @@ class Training:
     def _update(self, update: int) -> tuple[Metrics, list[Sample]]:
         """Sample, score and learn once; return the metrics and all completions."""
         config = self.config
-        size = self.environment.size("train")
-        indices = item_indices(self.seed, update, config.prompts_per_update, size)
-        items = [self.environment.item(index, "train") for index in indices]
+        items = self.order.items(update, config.prompts_per_update)
         decoding_seed = stream_seed("sampling", self.seed, update)
         with self.meter.phase("rollout") as phase:
             replies = self._sample(items, config.group_size, self.decoding, decoding_seed)
             phase.tokens = sum(completion.sampled for _, completion in replies)
         with self.meter.phase("reward"):
             samples = self._judged(replies)
+        self.order.learn(samples)
         self._count(samples)
         metrics = sample_metrics(samples, score="reward")
         batch = self._batch(samples)

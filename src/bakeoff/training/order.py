@@ -1,12 +1,38 @@
-"""Which items an update asks: the same for every algorithm of a seed."""
+"""Which items an update asks; without a curriculum, the same for every algorithm of a seed."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 from bakeoff.streams import stream
+from bakeoff.training.reports import Sample
+from bakeoff.types import Environment, Item
 
 SHUFFLED = 1_000_000
+
+
+class Order:
+    """The items of each update in a fixed order, whatever came of them (``item_indices``)."""
+
+    def __init__(self, environment: Environment, seed: int) -> None:
+        self.environment, self.seed = environment, seed
+
+    def items(self, update: int, n: int) -> list[Item]:
+        """Return the ``n`` items of an update; updates are asked for one after the other."""
+        indices = item_indices(self.seed, update, n, self.environment.size("train"))
+        return [self.environment.item(index, "train") for index in indices]
+
+    def learn(self, samples: Sequence[Sample]) -> None:
+        """Take in what came of the items: the samples of the update, group by group."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold, as JSON has it."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's state."""
 
 
 def item_indices(seed: int, update: int, n: int, size: int) -> list[int]:

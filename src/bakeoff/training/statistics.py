@@ -12,10 +12,14 @@ from bakeoff.errors import UsageError
 from bakeoff.training.reports import Sample
 from bakeoff.types import Batch, Metrics
 
+LEVEL = "level_"
+"""What the name of a level's mean score begins with."""
+
 
 def sample_metrics(samples: Sequence[Sample], *, score: str) -> Metrics:
     """Return score, parts and lengths of some completions.
 
+    An item may name its level (``item.data["level"]``); each level has a mean of its own.
     Means are over what could be scored; the share of what could not is a metric of its own, and
     there is no mean if nothing could.
 
@@ -37,10 +41,17 @@ def sample_metrics(samples: Sequence[Sample], *, score: str) -> Metrics:
     if values:
         metrics |= {f"{score}/mean": fmean(values), f"{score}/std": pstdev(values)}
     for name in sorted({name for s in scored for name in s.score.parts}):
-        if name in ("mean", "std"):
+        if name in ("mean", "std") or name.startswith(LEVEL):
             raise UsageError(f"a reward part may not be named '{name}': the score's {name} is")
         metrics[f"{score}/{name}"] = fmean(
             s.score.parts[name] for s in scored if name in s.score.parts
+        )
+    levels = {str(s.item.data["level"]) for s in scored if "level" in s.item.data}
+    for level in sorted(levels):
+        metrics[f"{score}/{LEVEL}{level}"] = fmean(
+            float(s.score.value)
+            for s in scored
+            if s.score.value is not None and str(s.item.data.get("level")) == level
         )
     return metrics
 
