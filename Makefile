@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 COMPARE ?=
+PARALLEL ?= -n logical --dist worksteal
 
 .PHONY: compare test test-slow check clean
 
@@ -10,7 +11,8 @@ compare: $(VENV)/.installed  ## GRPO, PPO and REINFORCE on an arithmetic environ
 	$(BIN)/bakeoff compare $(COMPARE)
 
 test: $(VENV)/.installed-dev  ## the fast tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not slow and not alone' $(PARALLEL)
+	$(BIN)/python -m pytest -m 'alone and not slow'
 
 test-slow: $(VENV)/.installed-dev  ## the tests that take a minute or more
 	$(BIN)/python -m pytest -m slow
@@ -19,7 +21,7 @@ check: $(VENV)/.installed-dev  ## format, lint, types and the fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(MAKE) test
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -55,6 +55,8 @@ def env(request: pytest.FixtureRequest, data: None) -> TextEnv:
 
 
 def items(env: TextEnv, split: str, count: int = 60) -> list:
+    if env.needs_sandbox:  # their replies are run, and all items are alike
+        count = min(count, 4)
     return [env.item(index, split) for index in range(min(count, env.size(split)))]
 
 

@@ -67,6 +67,7 @@ def test_from_asyncio() -> None:
     assert asyncio.run(both()) == [EXPECTED] * 4 + [True]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("method", ["spawn", "fork"])
 def test_from_another_process(method: str) -> None:
     decided()  # so that a forked child inherits a pool that it must not use
