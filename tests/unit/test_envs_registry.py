@@ -125,9 +125,9 @@ def test_an_installed_package_adds_one_by_entry_point(
         ("bakeoff/Aritmetic-v0", "did you mean 'bakeoff/Arithmetic-v0'"),
         ("CartPole-v1", "unknown environment"),  # gymnasium's, and no text
         ("bakeoff/Arithmetic-v0:levle=2", "did you mean 'level'"),
-        ("bakeoff/Arithmetic-v0:level=two", "level of bakeoff/Arithmetic-v0 must be int"),
-        ("bakeoff/Arithmetic-v0:level=true", "must be int, not True"),
-        ("bakeoff/Arithmetic-v0:level=2.0", "must be int, not 2.0"),
+        ("bakeoff/Arithmetic-v0:level=two", "level must be one of 1, 2, 3, 4, not 'two'"),
+        ("bakeoff/Arithmetic-v0:level=true", r"must be int \| str, not True"),
+        ("bakeoff/Arithmetic-v0:level=2.0", r"must be int \| str, not 2.0"),
         ("bakeoff/Arithmetic-v0:split=evla", "did you mean 'eval'"),
         ("nowhere.py:me/Add-v0", "no such file: nowhere.py"),
         ("no_such_module:me/Add-v0", "no module named 'no_such_module'"),
