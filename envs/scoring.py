@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-import threading
 import time
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bakeoff.rewards import Malformed, RewardFunction
@@ -134,23 +134,5 @@ def finished(awaitable: Awaitable[Any]) -> Any:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(main())
-    return _in_a_thread(main())
-
-
-def _in_a_thread(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine in a loop of its own: the one of this thread is busy with us."""
-    found: list[Any] = []
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            found.append(asyncio.run(coroutine))
-        except BaseException as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=run, name="bakeoff-rewards")
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
-    return found[0]
+    with ThreadPoolExecutor(1, "bakeoff-rewards") as thread:  # the loop of this one is busy with us
+        return thread.submit(asyncio.run, main()).result()

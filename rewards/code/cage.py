@@ -42,8 +42,6 @@ _KILLED: dict[str, Any] = {
     "status": -signal.SIGKILL,
     "contained": True,
     "refused": {},
-    "cpu_s": 0.0,
-    "peak_kib": 0,
 }
 
 
@@ -62,16 +60,12 @@ class Report:
         status: its exit code, or minus the signal that ended it.
         cause: why this process ended it: "time", "output" or "enough"; empty if it did not.
         refused: how often the sandbox refused what, by kind of act.
-        cpu_s: CPU seconds used.
-        peak_kib: the largest resident size.
     """
 
     def __init__(self, message: Mapping[str, Any], cause: str) -> None:
         self.status: int = message["status"]
         self.cause = cause
         self.refused: Mapping[str, int] = message["refused"]
-        self.cpu_s: float = message["cpu_s"]
-        self.peak_kib: int = message["peak_kib"]
 
 
 class Cage:

@@ -295,6 +295,6 @@ def test_programs_are_the_first_to_go_when_memory_is_short(sandbox: Sandbox) -> 
 
 
 def test_an_end_by_a_signal_without_a_name_has_words() -> None:
-    report = Report({"status": -40, "refused": {}, "cpu_s": 0.0, "peak_kib": 0}, "")
+    report = Report({"status": -40, "refused": {}}, "")
 
     assert ended(report, Limits()).message == "the program was ended by signal 40"

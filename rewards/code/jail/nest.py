@@ -159,7 +159,7 @@ class _Nest:
         main, *others = self._start_all(order, passed)
         refused: dict[str, int] = {}
         killed = self._wait(main, order["number"], refused)
-        _, code, usage = os.wait4(main, 0)
+        _, code = os.waitpid(main, 0)
         for pid in others:
             descriptor = os.pidfd_open(pid)
             with suppress(ProcessLookupError):
@@ -173,8 +173,6 @@ class _Nest:
             "status": os.waitstatus_to_exitcode(code),
             "killed": killed,
             "contained": self._ready_count() == 1 + len(others),
-            "cpu_s": usage.ru_utime + usage.ru_stime,
-            "peak_kib": usage.ru_maxrss,
             "refused": refused,
         }
 
