@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from bakeoff.rewards.code.jail.plain import SCALAR_TAGS, Malformed, Opaque, decode
 from bakeoff.rewards.code.kinds import Close
+from bakeoff.rewards.code.verdicts import NoVerdict
 
 _SHOWN = 200
 _SMALL = 2_000  # parts of an answer with which anything may be done here
@@ -27,7 +28,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-class Undecided(Exception):
+class Undecided(NoVerdict):
     """The answer is no plain data, or too large to be worked on outside of the sandbox."""
 
 

@@ -5,65 +5,43 @@ from __future__ import annotations
 import builtins
 import socket
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from bakeoff.rewards.code.cage import Cage
+from bakeoff.rewards.code.answering import Answering, answered
+from bakeoff.rewards.code.cage import Cage, Report
 from bakeoff.rewards.code.comparing import shortened
 from bakeoff.rewards.code.conversation import Stream
-from bakeoff.rewards.code.judging import SLACK_BYTES, ended, messages, order, raised, trusted
+from bakeoff.rewards.code.judging import SLACK_BYTES, order, raised, trusted
 from bakeoff.rewards.code.kinds import AssertTests, CheckTests, Limits
 from bakeoff.rewards.code.splitting import imported_modules, tested_names, used_modules, used_names
-from bakeoff.rewards.code.verdicts import ERROR, NOT_RUN, PASSED, WRONG, Outcome, Run
+from bakeoff.rewards.code.verdicts import ERROR, PASSED, WRONG, NoVerdict, Outcome, Run
 
 _REMEMBERED = 1024
+_ENDED = Outcome(ERROR, "the program has ended")
 
 
-class Unjudged(Exception):
+class Unjudged(NoVerdict):
     """The tests need what cannot be done between two processes, or do not run themselves."""
 
 
-class _Testing:
-    """A conversation: how the program was loaded, and then how each test ended."""
+class _Testing(Answering):
+    """A conversation with the process of the tests, which alone may say that they cannot be run."""
 
-    def __init__(
-        self, verdicts: Stream, program: Stream, limits: Limits, until: float, tests: int,
-        stop_early: bool,
-    ) -> None:  # fmt: skip
-        self.verdicts = verdicts
-        self.streams: Sequence[Stream] = [verdicts, program]
-        self.seconds, self.until, self.tests = limits.seconds, until, tests
-        self.stop_early, self.steps = stop_early, 0
-        self.outcomes: list[Outcome] = []
-        self.unloaded: Outcome | None = None
-        self.compiled = self.started = False
-        self.unjudged = ""
+    def takes(self, message: Mapping[str, Any]) -> bool:
+        """Take one answer; return whether the program should go on."""
+        if "unsupported" in message:
+            self.no_verdict = Unjudged(str(message["unsupported"]))
+            return False
+        return "gone" in message or super().takes(message)
 
-    def heard(self) -> bool:
-        for message in messages(self.verdicts):
-            self.verdicts.total = len(self.verdicts.received)
-            if "unsupported" in message:
-                self.unjudged = str(message["unsupported"])
-                return False
-            if "gone" in message:
-                continue
-            if "compiled" in message and not self.compiled:
-                self.compiled = True
-            elif not self.started:
-                self.started = True
-                if "loaded" not in message:
-                    self.unloaded = raised(message.get("uncompiled", message.get("failed")))
-            elif len(self.outcomes) < self.tests:
-                self.outcomes.append(_outcome(message))
-                self.steps += 1
-                if self.stop_early and self.outcomes[-1].status != PASSED:
-                    return False
-        return True
+    def ending(self, report: Report, limits: Limits) -> Outcome:
+        """Return the outcome of the test in which one of the processes ended."""
+        return super().ending(report, limits) if report.cause else _ENDED
 
 
-def _outcome(message: Mapping[str, Any]) -> Outcome:
+def _outcome(message: Mapping[str, Any], test: int) -> Outcome:
     if "passed" in message:
         return Outcome(PASSED)
     if "wrong" in message:
@@ -81,30 +59,20 @@ def run(cage: Cage, program: str, tests: AssertTests | CheckTests, *, stop_early
     setup, texts, check = _parts(tests)
     names, imports = _names(tests), imported_modules([setup, *texts])
     modules = used_modules([setup, *texts])
-    outcomes: list[Outcome] = []
-    refused: Counter[str] = Counter()
-    compiled = False
     until = time.monotonic() + tests.limits.total_seconds
-    while len(outcomes) < len(texts):
-        if time.monotonic() >= until or (stop_early and outcomes and outcomes[-1].status != PASSED):
-            outcomes += [Outcome(NOT_RUN)] * (len(texts) - len(outcomes))
-            break
-        script = {"setup": setup, "tests": texts[len(outcomes) :], "check": check,
-                  "names": names, "imports": imports, "modules": modules}  # fmt: skip
-        testing, report = _run_once(cage, program, script, tests.limits, until, stop_early)
-        if testing.unjudged:
-            raise Unjudged(testing.unjudged)
-        refused.update(report.refused)
-        compiled = compiled or testing.compiled
-        outcomes += testing.outcomes
-        if not testing.started and report.cause != "enough":  # nor would it be loaded next time
-            testing.unloaded = ended(report, tests.limits)
-        if testing.unloaded is not None:
-            outcomes += [testing.unloaded] * (len(texts) - len(outcomes))
-        elif len(outcomes) < len(texts) and report.cause != "enough":
-            ending = ended(report, tests.limits)
-            outcomes.append(ending if report.cause else Outcome(ERROR, "the program has ended"))
-    return Run(outcomes, compiled, refused)
+    script = {
+        "setup": setup,
+        "check": check,
+        "names": names,
+        "imports": imports,
+        "modules": modules,
+    }
+
+    def ask(done: int) -> tuple[Answering, Report]:
+        rest = {**script, "tests": texts[done:]}
+        return _run_once(cage, program, rest, tests.limits, until, stop_early)
+
+    return answered(ask, len(texts), tests.limits, until, stop_early=stop_early)
 
 
 def _parts(tests: AssertTests | CheckTests) -> tuple[str, list[str], str]:
@@ -125,14 +93,16 @@ def _names(tests: AssertTests | CheckTests) -> list[str]:
 def _run_once(
     cage: Cage, program: str, script: Mapping[str, Any], limits: Limits, until: float,
     stop_early: bool,
-) -> tuple[_Testing, Any]:  # fmt: skip
+) -> tuple[Answering, Report]:  # fmt: skip
     verdicts, verdicts_end = socket.socketpair()
     channel, channel_end = socket.socketpair()
     tests: Sequence[str] = script["tests"]
     with verdicts, verdicts_end, channel, channel_end:
         heard = Stream(verdicts.fileno(), trusted(script), 2**20)
         told = Stream(channel.fileno(), trusted(program), SLACK_BYTES)
-        testing = _Testing(heard, told, limits, until, len(tests), stop_early)
+        testing = _Testing(
+            [heard, told], _outcome, len(tests), limits, until, stop_early=stop_early
+        )
         passed = [verdicts_end.fileno(), channel_end.fileno()]
         report = cage.run(order("script", limits, len(tests)), passed, testing)
     return testing, report

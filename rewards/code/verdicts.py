@@ -12,6 +12,10 @@ NOT_RUN = "not run"
 STATUSES = (PASSED, WRONG, ERROR, TIMED_OUT, OUT_OF_MEMORY, OUTPUT_LIMIT, NOT_RUN)
 
 
+class NoVerdict(Exception):
+    """An answer does not say how its test ended, and no other run of this kind would."""
+
+
 class Outcome(NamedTuple):
     """How one test ended.
 
