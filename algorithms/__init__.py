@@ -28,13 +28,63 @@ class Preset(NamedTuple):
 
 
 ALGORITHMS: dict[str, Preset] = {
-    "grpo": Preset("bakeoff.algorithms.grpo:grpo", "group-relative advantage, clipped surrogate"),
-    "ppo": Preset(
-        "bakeoff.algorithms.ppo:ppo", "critic and GAE, clipped surrogate, clipped values"
-    ),
     "reinforce": Preset(
-        "bakeoff.algorithms.reinforce:reinforce", "policy gradient with a baseline"
+        "bakeoff.algorithms.reinforce:reinforce",
+        "policy gradient with a baseline",
     ),
+    "reinforce++": Preset(
+        "bakeoff.algorithms.reinforce_pp:reinforce_pp",
+        "whitened returns, clipped surrogate, no critic",
+    ),
+    "reinforce++-baseline": Preset(
+        "bakeoff.algorithms.reinforce_pp:reinforce_pp_baseline",
+        "group mean as baseline, then whitened",
+    ),
+    "rloo": Preset(
+        "bakeoff.algorithms.rloo:rloo",
+        "leave-one-out baseline, the completion as one action",
+    ),
+    "remax": Preset("bakeoff.algorithms.remax:remax", "the greedy reply's reward as baseline"),
+    "grpo": Preset("bakeoff.algorithms.grpo:grpo", "group-relative advantage, clipped surrogate"),
+    "dr_grpo": Preset(
+        "bakeoff.algorithms.dr_grpo:dr_grpo",
+        "GRPO without deviation and length normalisation",
+    ),
+    "dapo": Preset(
+        "bakeoff.algorithms.dapo:dapo",
+        "GRPO with clip-higher, token mean, dynamic sampling, overlong penalty",
+    ),
+    "gspo": Preset("bakeoff.algorithms.gspo:gspo", "GRPO with one ratio for a completion"),
+    "cispo": Preset(
+        "bakeoff.algorithms.cispo:cispo",
+        "GRPO with clipped weights in the place of clipped gradients",
+    ),
+    "sapo": Preset(
+        "bakeoff.algorithms.sapo:sapo",
+        "GRPO with a soft gate in the place of the clip",
+    ),
+    "opo": Preset(
+        "bakeoff.algorithms.opo:opo",
+        "group mean weighted by length as baseline, no ratio",
+    ),
+    "gpg": Preset(
+        "bakeoff.algorithms.gpg:gpg",
+        "group mean as baseline, scaled for groups without spread, no ratio",
+    ),
+    "maxrl": Preset(
+        "bakeoff.algorithms.maxrl:maxrl",
+        "advantage divided by the solve rate, no ratio",
+    ),
+    "ppo": Preset(
+        "bakeoff.algorithms.ppo:ppo",
+        "critic and GAE, clipped surrogate, clipped values",
+    ),
+    "vapo": Preset(
+        "bakeoff.algorithms.vapo:vapo",
+        "PPO with decoupled lambdas, a critic trained first, and imitation",
+    ),
+    "rft": Preset("bakeoff.algorithms.rft:rft", "supervised learning of one's own right replies"),
+    "sft": Preset("bakeoff.algorithms.sft:sft", "supervised learning of gold replies"),
 }
 
 _registered: dict[str, Callable[..., Algorithm]] = {}
@@ -71,7 +121,8 @@ def make(spec: Spec | str) -> Algorithm:
     """Return the algorithm that a spec such as ``grpo:clip=0.1`` describes.
 
     An argument whose default is a function takes the name of another function of the same module
-    as that default, or of the algorithm's: ``reinforce:baseline=leave_one_out``.
+    as that default, or of the algorithm's: ``reinforce:baseline=leave_one_out``. Besides its own
+    arguments each algorithm takes those of ``bakeoff.algorithms.options.with_options``.
 
     Raises:
         UsageError: unknown algorithm, unknown argument, or a value out of its range.
@@ -80,23 +131,28 @@ def make(spec: Spec | str) -> Algorithm:
         >>> make("reinforce:baseline=leave_one_out").semantics["advantage"]
         'reward - mean of the other completions of the item'
     """
+    from bakeoff.algorithms.options import with_options
+
     spec = parse_spec(spec) if isinstance(spec, str) else spec
     function = _function(spec.target)
-    parameters = inspect.signature(function).parameters
-    arguments = {}
+    own = inspect.signature(function).parameters
+    general = list(inspect.signature(with_options).parameters)[1:]
+    arguments: dict[str, object] = {}
+    options: dict[str, object] = {}
     for name, value in spec.arguments.items():
-        if name not in parameters:
-            raise unknown(f"argument of {spec.target}", name, parameters)
-        arguments[name] = _argument(function, name, parameters[name].default, value)
+        if name in own:
+            arguments[name] = _argument(function, name, value)
+        elif name in general:
+            options[name] = _argument(with_options, name, value)
+        else:
+            raise unknown(f"argument of {spec.target}", name, [*own, *general])
     try:
         algorithm = function(**arguments)
-    except TypeError as error:
+        if not isinstance(algorithm, Algorithm):
+            raise UsageError(f"{spec.target} returns {type(algorithm).__name__}, not an Algorithm")
+        return with_options(algorithm, **options)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
         raise UsageError(f"{spec}: {error}") from error
-    except ValueError as error:
-        raise UsageError(f"{spec}: {error}") from error
-    if not isinstance(algorithm, Algorithm):
-        raise UsageError(f"{spec.target} returns {type(algorithm).__name__}, not an Algorithm")
-    return algorithm
 
 
 def _function(target: str) -> Callable[..., Algorithm]:
@@ -113,10 +169,9 @@ def _function(target: str) -> Callable[..., Algorithm]:
     return cast(Callable[..., Algorithm], found)
 
 
-def _argument(
-    function: Callable[..., Algorithm], name: str, default: object, value: object
-) -> object:
+def _argument(function: Callable[..., Algorithm], name: str, value: object) -> object:
     """Return the value to pass; a name is looked up where a function is expected."""
+    default = inspect.signature(function).parameters[name].default
     if default is inspect.Parameter.empty or not callable(default):
         return value
     if callable(value):

@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from bakeoff.algorithms.manifest import says
+
 
 def group_size(group_B: Tensor) -> Tensor:
     """How many completions share each completion's group, as float64 ``size_B``.
@@ -52,16 +54,66 @@ def group_std(reward_B: Tensor, group_B: Tensor) -> Tensor:
     return variance_B.sqrt()
 
 
+def group_normalised(
+    reward_B: Tensor, group_B: Tensor, *, ddof: int = 1, eps: float = 1e-6
+) -> Tensor:
+    """``(reward - mean) / (std + eps)`` of each completion's group (GRPO), ``adv_B`` in float64.
+
+    Libraries differ in both numbers: ddof 1 and eps 1e-4 (TRL), 1e-6 (verl, SkyRL) or 1e-9
+    (OpenRLHF); ddof 0 and 1e-8 (open-instruct).
+
+    Example:
+        >>> reward_B, group_B = torch.tensor([1.0, 0.0]), torch.tensor([0, 0])
+        >>> group_normalised(reward_B, group_B, ddof=0, eps=0.0).tolist()
+        [1.0, -1.0]
+    """
+    n_B, std_B = group_size(group_B), group_std(reward_B, group_B)
+    if ddof == 0:
+        std_B = std_B * ((n_B - 1) / n_B).sqrt()
+    return (reward_B - group_mean(reward_B, group_B)) / (std_B + eps)
+
+
+def mean_normalised(reward_B: Tensor, group_B: Tensor) -> Tensor:
+    """``(reward - mean) / mean`` of each completion's group (MaxRL, arXiv:2602.02710), ``adv_B``.
+
+    A group whose mean is not above 0 gets 0: nothing in it is to be made likelier.
+
+    Example:
+        >>> mean_normalised(torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0, 0, 1])).tolist()
+        [1.0, -1.0, 0.0]
+    """
+    mean_B = group_mean(reward_B, group_B)
+    adv_B = (reward_B - mean_B) / torch.where(mean_B > 0, mean_B, 1.0)
+    return torch.where(mean_B > 0, adv_B, 0.0)
+
+
+def spread_scale(reward_B: Tensor, group_B: Tensor) -> Tensor:
+    """``B / (completions in groups with spread)``, a scalar (GPG's alpha, arXiv:2504.02546, eq. 6).
+
+    It makes up for groups that add to the denominator and not to the gradient; 1 if no group has
+    spread. verl counts the rewards that are not 0 in the place of those in groups with spread.
+
+    Example:
+        >>> spread_scale(torch.tensor([1.0, 0.0, 1.0, 1.0]), torch.tensor([0, 0, 1, 1])).item()
+        2.0
+    """
+    with_spread = (group_std(reward_B, group_B) > 0).sum()
+    return torch.where(with_spread > 0, len(reward_B) / with_spread.clamp(min=1).double(), 1.0)
+
+
+@says("reward")
 def no_baseline(reward_B: Tensor, group_B: Tensor) -> Tensor:
     """Nothing is subtracted: 0 for every completion."""
     return torch.zeros_like(reward_B, dtype=torch.float64)
 
 
+@says("reward - mean of the batch")
 def batch_mean(reward_B: Tensor, group_B: Tensor) -> Tensor:
     """Mean reward of the whole batch, for every completion."""
     return reward_B.double().mean().expand(len(reward_B))
 
 
+@says("reward - mean of the other completions of the item")
 def leave_one_out(reward_B: Tensor, group_B: Tensor) -> Tensor:
     """Mean reward of the *other* completions of the item (RLOO, arXiv:2402.14740, eq. 5).
 
@@ -77,36 +129,20 @@ def leave_one_out(reward_B: Tensor, group_B: Tensor) -> Tensor:
     return torch.where(n_B > 1, others_B / (n_B - 1).clamp(min=1), reward_B)
 
 
-def on_last_token(reward_B: Tensor, mask_BT: Tensor) -> Tensor:
-    """Put each completion's reward on its last counted token, ``reward_BT``.
+def length_weighted_mean(reward_B: Tensor, group_B: Tensor, length_B: Tensor) -> Tensor:
+    """Mean reward of each completion's group, weighted by length: ``sum(l r) / sum(l)``.
 
-    A row without any counted token gets nothing.
+    The baseline of least variance if a completion's squared gradient norm grows with its length
+    (OPO, arXiv:2505.23585, eq. 9). A group without any token has the baseline 0.
+
+    Example:
+        >>> reward_B, group_B = torch.tensor([1.0, 0.0]), torch.tensor([0, 0])
+        >>> length_weighted_mean(reward_B, group_B, torch.tensor([3.0, 1.0])).tolist()
+        [0.75, 0.75]
     """
-    position_T = torch.arange(mask_BT.shape[1], device=mask_BT.device)
-    last_B = torch.where(mask_BT > 0, position_T, -1).amax(1)
-    return (position_T == last_B[:, None]) * reward_B[:, None]
-
-
-def gae(
-    reward_BT: Tensor, value_BT: Tensor, mask_BT: Tensor, *, gamma: float, lam: float
-) -> Tensor:
-    """Generalised advantage estimation, ``adv_BT`` (arXiv:1506.02438, eq. 16).
-
-    ``A_t = d_t + gamma * lam * A_{t+1}`` with ``d_t = r_t + gamma * V_{t+1} - V_t``, where
-    ``t + 1`` is the next *counted* token: observations and padding in between are stepped over, so
-    that the result is that of the same completion with those tokens cut out. After the last
-    counted token the value is 0: every completion ends its episode, a truncated one too.
-    """
-    adv_BT = torch.zeros_like(value_BT)
-    next_adv_B = torch.zeros_like(value_BT[:, 0])
-    next_value_B = torch.zeros_like(value_BT[:, 0])
-    for t in reversed(range(value_BT.shape[1])):
-        counts_B = mask_BT[:, t] > 0
-        delta_B = reward_BT[:, t] + gamma * next_value_B - value_BT[:, t]
-        next_adv_B = torch.where(counts_B, delta_B + gamma * lam * next_adv_B, next_adv_B)
-        next_value_B = torch.where(counts_B, value_BT[:, t], next_value_B)
-        adv_BT[:, t] = torch.where(counts_B, next_adv_B, 0.0)
-    return adv_BT
+    mean_length_B = group_mean(length_B, group_B)
+    weighted_B = group_mean(reward_B.double() * length_B, group_B)
+    return weighted_B / torch.where(mean_length_B > 0, mean_length_B, 1.0)
 
 
 def whiten(adv_BT: Tensor, mask_BT: Tensor) -> Tensor:

@@ -1,84 +1,92 @@
 """Losses: pure functions of per-token tensors.
 
-Each ``*_loss`` returns the loss as a weighted sum over ``batch.weight_BT`` and a dict of metrics
-that are plain *sums over counted tokens*; the loop adds both up over micro-batches and divides the
-metrics by the number of tokens.
+Each returns the loss as a weighted sum over ``batch.weight_BT`` and a dict of metrics that are
+plain *sums over counted tokens*; the loop adds both up over micro-batches and divides the metrics
+by the number of tokens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
+from bakeoff.algorithms.kl import Kl, k3
+from bakeoff.algorithms.manifest import said, says
+from bakeoff.algorithms.ratios import log_ratio, token_ratio
+from bakeoff.algorithms.surrogates import Surrogate, log_probability
 from bakeoff.types import Batch, Metrics
 
-LOG_RATIO_BOUND = 20.0
 
+@dataclass(frozen=True)
+class PolicyLoss:
+    """``sum w * (surrogate + kl_coef * KL(policy || reference))``, and imitation if there is any.
 
-def log_ratio(logp_BT: Tensor, logp_old_BT: Tensor, mask_BT: Tensor) -> Tensor:
-    """Log of the probability ratio, ``logp - logp_old``, within +-20 and 0 where nothing counts.
-
-    The bound keeps ``exp`` of it finite; no gradient flows beyond it. Padding is set to 0 rather
-    than multiplied by it, because ``0 * inf`` is not 0.
+    Attributes:
+        surrogate: of ratio, log-probability and advantage.
+        level: of which tokens the ratio is.
+        kl: the estimator of the KL term; see ``bakeoff.algorithms.kl``.
+        kl_coef: its weight; 0 needs no reference model.
+        imitation_coef: weight of ``-sum imitation_BT * log pi``.
     """
-    return (
-        (logp_BT - logp_old_BT)
-        .masked_fill(mask_BT == 0, 0.0)
-        .clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND)
-    )
 
+    surrogate: Surrogate
+    level: Callable[[Tensor, Tensor], Tensor] = token_ratio
+    kl: Kl = k3
+    kl_coef: float = 0.0
+    imitation_coef: float = 0.0
 
-def clipped_surrogate(ratio_BT: Tensor, adv_BT: Tensor, clip: float) -> Tensor:
-    """PPO's objective per token, to be minimised (arXiv:1707.06347, eq. 7).
+    def __call__(self, batch: Batch, logp_BT: Tensor) -> tuple[Tensor, Metrics]:
+        """Return the loss and sums over tokens.
 
-    ``-min(ratio * A, clamp(ratio, 1 - clip, 1 + clip) * A)``
-
-    Example:
-        >>> clipped_surrogate(torch.tensor([1.5]), torch.tensor([2.0]), 0.2).tolist()
-        [-2.4000000953674316]
-    """
-    return -(ratio_BT * adv_BT).minimum(ratio_BT.clamp(1 - clip, 1 + clip) * adv_BT)
-
-
-def k3(log_ratio_BT: Tensor) -> Tensor:
-    """Schulman's estimator of KL(p || q) per token, with ``log_ratio = log q - log p``.
-
-    ``exp(log_ratio) - 1 - log_ratio``, never negative; unbiased when the tokens are p's
-    (http://joschu.net/blog/kl-approx.html).
-    """
-    return log_ratio_BT.expm1() - log_ratio_BT
-
-
-def clipped_policy_loss(
-    clip: float, kl_coef: float = 0.0
-) -> Callable[[Batch, Tensor], tuple[Tensor, Metrics]]:
-    """Return the loss ``sum w * (clipped surrogate + kl_coef * k3(policy || reference))``."""
-
-    def loss(batch: Batch, logp_BT: Tensor) -> tuple[Tensor, Metrics]:
+        ``kl`` is k3 of KL(old || new), how far the policy has moved from the one that sampled;
+        ``clip_frac`` counts ratios beyond a bound of the surrogate; ``kl_ref`` is the KL term.
+        """
         assert batch.weight_BT is not None and batch.adv_BT is not None
+        logp_BT = logp_BT.masked_fill(batch.mask_BT == 0, 0.0)
         log_ratio_BT = log_ratio(logp_BT, batch.logp_old_BT, batch.mask_BT)
-        ratio_BT = log_ratio_BT.exp()
-        per_token_BT = clipped_surrogate(ratio_BT, batch.adv_BT, clip)
-        clipped_BT = (ratio_BT - 1).abs() > clip
-        sums = {"clip_frac": float(clipped_BT.sum()), **_kl_sums(log_ratio_BT)}
-        if kl_coef:
+        ratio_BT = self.level(log_ratio_BT, batch.mask_BT).exp()
+        loss_BT, clipped_BT = self.surrogate(ratio_BT, logp_BT, batch.adv_BT)
+        moved_BT = log_ratio_BT.detach()
+        sums = {"kl": float(k3(-moved_BT, moved_BT).sum())}
+        if clipped_BT is not None:
+            sums["clip_frac"] = float((clipped_BT & (batch.mask_BT > 0)).sum())
+        if self.kl_coef:
             assert batch.logp_ref_BT is not None
-            kl_BT = k3(log_ratio(batch.logp_ref_BT, logp_BT, batch.mask_BT))
-            per_token_BT = per_token_BT + kl_coef * kl_BT
+            delta_BT = log_ratio(logp_BT, batch.logp_ref_BT, batch.mask_BT)
+            kl_BT = self.kl(delta_BT, log_ratio_BT)
+            loss_BT = loss_BT + self.kl_coef * kl_BT
             sums["kl_ref"] = float(kl_BT.detach().sum())
-        return (batch.weight_BT * per_token_BT).sum(), sums
+        loss = (batch.weight_BT * loss_BT).sum()
+        if self.imitation_coef:
+            assert batch.imitation_BT is not None
+            loss = loss - self.imitation_coef * (batch.imitation_BT * logp_BT).sum()
+        return loss, sums
 
-    return loss
+    @property
+    def ratio_says(self) -> str:
+        """What the manifest says of the ratio."""
+        return "none" if self.surrogate is log_probability else said(self.level)
+
+    @property
+    def surrogate_says(self) -> str:
+        """What the manifest says of the surrogate."""
+        return said(self.surrogate)
+
+    @property
+    def kl_says(self) -> str:
+        """What the manifest says of the KL term."""
+        if not self.kl_coef:
+            return "none"
+        return f"{self.kl_coef:g} * {said(self.kl)} of policy to reference, in the loss"
 
 
-def policy_gradient_loss(batch: Batch, logp_BT: Tensor) -> tuple[Tensor, Metrics]:
-    """``-sum w * A * log pi``: its gradient is the policy gradient, with no ratio and no clip."""
-    assert batch.weight_BT is not None and batch.adv_BT is not None
-    per_token_BT = -(batch.adv_BT * logp_BT).masked_fill(batch.mask_BT == 0, 0.0)
-    log_ratio_BT = log_ratio(logp_BT, batch.logp_old_BT, batch.mask_BT)
-    return (batch.weight_BT * per_token_BT).sum(), _kl_sums(log_ratio_BT)
+@says("log-probability (cross-entropy)")
+def cross_entropy(batch: Batch, logp_BT: Tensor) -> tuple[Tensor, Metrics]:
+    """``-sum w * log pi``, whatever the advantages: supervised learning of the completions."""
+    assert batch.weight_BT is not None
+    return -(batch.weight_BT * logp_BT.masked_fill(batch.mask_BT == 0, 0.0)).sum(), {}
 
 
 def clipped_value_loss(clip: float) -> Callable[[Batch, Tensor], tuple[Tensor, Metrics]]:
@@ -87,6 +95,7 @@ def clipped_value_loss(clip: float) -> Callable[[Batch, Tensor], tuple[Tensor, M
     The clipped form is that of OpenAI's baselines; verl, OpenRLHF and NeMo-RL have the same.
     """
 
+    @says(f"1/2 squared error, values within +-{clip:g} of the old ones")
     def loss(batch: Batch, value_BT: Tensor) -> tuple[Tensor, Metrics]:
         assert batch.weight_BT is not None
         assert batch.value_BT is not None and batch.return_BT is not None
@@ -100,9 +109,3 @@ def clipped_value_loss(clip: float) -> Callable[[Batch, Tensor], tuple[Tensor, M
         }
 
     return loss
-
-
-def _kl_sums(log_ratio_BT: Tensor) -> Metrics:
-    """How far the policy has moved from the one that sampled: k3 of KL(old || new), summed."""
-    with torch.no_grad():
-        return {"kl": float(k3(log_ratio_BT).sum())}

@@ -5,10 +5,12 @@
     L_V = 1/2 mean_t max((V - R)^2, (clamp(V, V_old +- clip_value) - R)^2),  R = GAE + V_old
 
 Where it departs from the paper:
-1. The critic is a model of its own, with its own optimiser, so L and L_V are separate losses.
+1. The critic is a model of its own, with its own optimiser, so L and L_V are separate losses;
+   ``critic=shared`` is the paper's one model with two heads.
 2. gamma = lambda = 1, as in verl, OpenRLHF and SkyRL: one reward at the end of a short episode.
-3. R is taken before whitening. There is no entropy bonus and no KL term.
-4. The value after the last token is 0, also when the completion was cut (as in all of those).
+3. R is taken before whitening. There is no entropy bonus, and no KL term by default.
+4. The value after the last token is 0, also when the completion was cut (as in all of those);
+   ``bootstrap=true`` takes the critic's value there, for completions that were cut.
 """
 
 from __future__ import annotations
@@ -17,11 +19,14 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from bakeoff.algorithms.advantages import gae, on_last_token, whiten
+from bakeoff.algorithms.advantages import whiten
 from bakeoff.algorithms.aggregation import token_mean
-from bakeoff.algorithms.losses import clipped_policy_loss, clipped_value_loss
-from bakeoff.algorithms.ranges import require, require_whole
-from bakeoff.types import Algorithm, Batch, Credit
+from bakeoff.algorithms.losses import PolicyLoss, clipped_value_loss
+from bakeoff.algorithms.manifest import described, says
+from bakeoff.algorithms.ranges import require, require_flag
+from bakeoff.algorithms.returns import gae, penalised_rewards
+from bakeoff.algorithms.surrogates import clipped
+from bakeoff.types import Algorithm, Batch, Credit, CriticPlan
 
 
 def ppo(
@@ -30,8 +35,9 @@ def ppo(
     clip_value: float = 0.2,
     gamma: float = 1.0,
     lam: float = 1.0,
-    aggregate: Callable[[Tensor], Tensor] = token_mean,
-    epochs: int = 1,
+    bootstrap: bool = False,
+    kl_coef: float = 0.0,
+    aggregate: Callable[[Tensor, Tensor], Tensor] = token_mean,
 ) -> Algorithm:
     """Return PPO.
 
@@ -40,36 +46,49 @@ def ppo(
         clip_value: how far a value may move from the old one before it stops counting.
         gamma: discount per token.
         lam: the lambda of GAE; 1 is the return minus the value.
+        bootstrap: whether a completion that was cut is worth the critic's value at its end.
+        kl_coef: weight of k1 of KL(policy || reference) in the reward; 0 loads no reference model.
         aggregate: the weight of each token in the losses.
-        epochs: passes over one batch.
 
     Raises:
         ValueError: a value out of its range.
-    """
-    require(clip=(clip, 0, 1), clip_value=(clip_value, 0, None))
-    require_whole("epochs", epochs, 1)
-    require(gamma=(gamma, 0, 1), lam=(lam, 0, 1))
 
+    Example:
+        >>> ppo(lam=0.95).semantics["advantage"]
+        'GAE (gamma 1, lambda 0.95), whitened over tokens (ddof 1)'
+    """
+    require(clip=(clip, 0, 1), clip_value=(clip_value, 0, None), kl_coef=(kl_coef, 0, None))
+    require(gamma=(gamma, 0, 1), lam=(lam, 0, 1))
+    require_flag("bootstrap", bootstrap)
+    penalty = f" of reward - {kl_coef:g} * k1 to the reference" if kl_coef else ""
+    end = ", from the value at the end of cut completions" if bootstrap else ""
+
+    @says(f"GAE (gamma {gamma:g}, lambda {lam:g}){penalty}{end}, whitened over tokens (ddof 1)")
     def advantages(batch: Batch) -> Credit:
         assert batch.value_BT is not None
-        reward_BT = on_last_token(batch.reward_B, batch.mask_BT)
-        adv_BT = gae(reward_BT, batch.value_BT, batch.mask_BT, gamma=gamma, lam=lam)
+        adv_BT = gae(
+            penalised_rewards(batch, kl_coef),
+            batch.value_BT,
+            batch.mask_BT,
+            gamma=gamma,
+            lam=lam,
+            value_end_B=value_after_cut(batch) if bootstrap else None,
+        )
         return_BT = (adv_BT + batch.value_BT) * batch.mask_BT
         return Credit(whiten(adv_BT, batch.mask_BT), return_BT)
 
-    return Algorithm(
-        advantages=advantages,
-        aggregate=aggregate,
-        policy_loss=clipped_policy_loss(clip),
-        value_loss=clipped_value_loss(clip_value),
-        epochs=epochs,
-        semantics={
-            "advantage": f"GAE(gamma {gamma:g}, lambda {lam:g}), whitened over tokens (ddof 1)",
-            "ratio": "per token, to the sampler's log-probabilities, log-ratio within +-20",
-            "surrogate": f"clipped to [{1 - clip:g}, {1 + clip:g}]",
-            "aggregation": aggregate.__name__ + " over one optimiser step",
-            "kl": "none",
-            "critic": f"separate model, 1/2 squared error, values within +-{clip_value:g} of old",
-            "epochs": epochs,
-        },
+    return described(
+        Algorithm(
+            advantages=advantages,
+            aggregate=aggregate,
+            policy_loss=PolicyLoss(clipped(clip, clip)),
+            critic=CriticPlan(clipped_value_loss(clip_value)),
+            needs_reference=kl_coef > 0,
+        )
     )
+
+
+def value_after_cut(batch: Batch) -> Tensor:
+    """Return ``value_end_B`` of completions that were cut, and 0 of those that ended."""
+    assert batch.value_end_B is not None
+    return batch.value_end_B * batch.truncated_B

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from bakeoff.errors import unknown
+
 
 def require(**bounds: tuple[float, float, float | None]) -> None:
     """Check ``name=(value, low, high)``; ``high`` is None where there is no upper bound.
@@ -50,3 +54,18 @@ def require_flag(name: str, value: bool) -> None:
     """
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be true or false, not {value!r}")
+
+
+def require_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Check that a value is one of some words.
+
+    Raises:
+        UsageError: it is not; the nearest is in the message.
+
+    Example:
+        >>> require_choice("critic", "lroa", ["lora"])
+        Traceback (most recent call last):
+        bakeoff.errors.UsageError: unknown critic 'lroa'; did you mean 'lora'? (known: lora)
+    """
+    if value not in choices:
+        raise unknown(name, str(value), choices)

@@ -24,7 +24,7 @@ def episodes_batch() -> Batch:
     completions = played(env, SMALL, script, [items[1], items[1]], n=3)
     assert sorted(len(c.replies) for c in completions) == [1, 1, 2, 2, 2, 2]
     rewards = [0.0, 1.0, 0.5, 1.0, 0.0, 0.25]
-    return collate(completions, rewards, [0, 0, 0, 1, 1, 1], pad_id=0)
+    return collate(completions, rewards, [0, 0, 0, 1, 1, 1], limit=8, pad_id=0)
 
 
 def loss_gradient(name: str, batch: Batch) -> tuple[torch.Tensor, Batch]:
@@ -121,7 +121,7 @@ def test_the_sampler_and_the_learner_agree_on_every_reply_of_an_episode() -> Non
     episodes, _ = rollout(HigherLower(), SMALL, CacheSampler(SMALL), items, 32, DECODING, 0)
     completions = [completion for _, completion in episodes]
     assert any(len(completion.replies) == 2 for completion in completions)
-    batch = collate(completions, [0.0] * 96, [0] * 96, pad_id=0)
+    batch = collate(completions, [0.0] * 96, [0] * 96, limit=8, pad_id=0)
 
     for micro in micro_batches(batch, 16):
         logp_BT, _ = token_logps(SMALL.model, micro)

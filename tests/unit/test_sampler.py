@@ -46,7 +46,7 @@ def test_log_probabilities_are_those_of_a_pass_without_a_cache(temperature: floa
     decoding = Decoding(max_new_tokens=12, temperature=temperature)
     completions = CacheSampler(MODEL).sample(PROMPTS, 4, decoding, 3)
     assert len({len(c.token_ids) for c in completions}) > 2  # else no row left before another
-    batch = collate(completions, [0.0] * 16, [0] * 16, pad_id=0)
+    batch = collate(completions, [0.0] * 16, [0] * 16, limit=8, pad_id=0)
 
     logp_BT, _ = token_logps(MODEL.model, batch, temperature=temperature)
 
@@ -79,7 +79,7 @@ def test_greedy_takes_the_likeliest_token() -> None:
     completions = CacheSampler(MODEL).sample(
         PROMPTS, 1, Decoding(max_new_tokens=6, temperature=0.0), 0
     )
-    batch = collate(completions, [0.0] * 4, [0] * 4, pad_id=0)
+    batch = collate(completions, [0.0] * 4, [0] * 4, limit=8, pad_id=0)
     inputs = torch.cat([batch.prompt_BP, batch.token_BT], 1)
     row = 2  # the longest prompt: its row has no padding on the left
 

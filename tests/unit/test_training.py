@@ -24,7 +24,7 @@ def sampled_batch(model, n: int = 12) -> Batch:  # type: ignore[no-untyped-def]
     prompts = [model.prompt_ids(text) for text in ("1?", "23?", "456?")]
     completions = CacheSampler(model).sample(prompts, n // 3, Decoding(max_new_tokens=9), 0)
     rewards = [float(i % 3 == 0) for i in range(n)]
-    return collate(completions, rewards, [i // (n // 3) for i in range(n)], pad_id=0)
+    return collate(completions, rewards, [i // (n // 3) for i in range(n)], limit=8, pad_id=0)
 
 
 def gradients_of(learner: Learner, batch: Batch) -> list[torch.Tensor]:

@@ -15,6 +15,7 @@ def collate(
     rewards: Sequence[float],
     groups: Sequence[int],
     *,
+    limit: int,
     pad_id: int,
     device: str = "cpu",
 ) -> Batch:
@@ -24,6 +25,7 @@ def collate(
         completions: what was written, at least one.
         rewards: the score of each.
         groups: which of them answer the same item.
+        limit: how many tokens each of them might have had.
         pad_id: the token that fills the padding; it is never attended to or counted.
         device: where the tensors go.
     """
@@ -51,6 +53,7 @@ def collate(
         reward_B=torch.tensor(rewards, dtype=torch.float32, device=device),
         group_B=torch.tensor(groups, device=device),
         truncated_B=torch.tensor(truncated, device=device),
+        limit_B=torch.full((len(rewards),), float(limit), device=device),
     )
 
 

@@ -49,7 +49,7 @@ class Learner:
         self.temperature = config.sampling.temperature or 1.0
         self.policy = language_model.model.eval()  # eval: no dropout, so that ratios start at 1
         self.policy.requires_grad_(True)
-        self.critic = Critic(self.policy).eval() if algorithm.value_loss else None
+        self.critic = Critic(self.policy).eval() if algorithm.critic else None
         self.reference = (
             copy.deepcopy(self.policy).requires_grad_(False) if algorithm.needs_reference else None
         )
@@ -110,7 +110,7 @@ class Learner:
         steps: list[Metrics] = []
         for epoch in range(algorithm.epochs):
             for mini in minibatches(batch, self.config.minibatches, seed, update, epoch):
-                mini = mini._replace(weight_BT=algorithm.aggregate(mini.mask_BT))
+                mini = mini._replace(weight_BT=algorithm.aggregate(mini.mask_BT, mini.limit_B))
                 tokens = int(mini.mask_BT.sum())
                 with meter.phase("update_policy") as phase:
                     phase.tokens += tokens
@@ -144,9 +144,9 @@ class Learner:
 
     def _critic_step(self, mini: Batch, factor: float) -> Metrics:
         critic, optimizer = self.critic, self.critic_optimizer
-        value_loss = self.algorithm.value_loss
-        assert critic is not None and optimizer is not None and value_loss is not None
-        metrics = self._backward(mini, "value", lambda micro: value_loss(micro, critic(micro)))
+        plan = self.algorithm.critic
+        assert critic is not None and optimizer is not None and plan is not None
+        metrics = self._backward(mini, "value", lambda micro: plan.loss(micro, critic(micro)))
         norm = self._step(critic, optimizer, self.rates[1] * factor, "critic")
         return {**metrics, "grad_norm/critic": norm}
 

@@ -228,6 +228,7 @@ class Training:
             [sample.completion for _, sample in scored],
             [float(sample.score.value) for _, sample in scored],  # type: ignore[arg-type]
             [group for group, _ in scored],
+            limit=self.decoding.max_new_tokens * self.environment.turns,
             pad_id=self.language_model.pad_id,
             device=str(self.language_model.model.device),
         )
