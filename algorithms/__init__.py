@@ -10,21 +10,29 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
 from bakeoff.errors import UsageError, unknown
 from bakeoff.plugins import Spec, entry_point_targets, import_object, parse_spec
-from bakeoff.types import Algorithm
+from bakeoff.types import Algorithm, CriticPlan
 
 ENTRY_POINTS = "bakeoff.algorithms"
 
+FUNCTIONS = ("advantages", "aggregate", "policy_loss")
+"""The fields of an algorithm that have to be there."""
+
 
 class Preset(NamedTuple):
-    """Where an algorithm's function is, and what it is in one line."""
+    """Where an algorithm's function is, what it is in one line, and its critic's warm-up.
+
+    The warm-up is here too so that a run that would end within it can be refused without torch.
+    """
 
     target: str
     summary: str
+    warmup: int = 0
 
 
 ALGORITHMS: dict[str, Preset] = {
@@ -82,6 +90,7 @@ ALGORITHMS: dict[str, Preset] = {
     "vapo": Preset(
         "bakeoff.algorithms.vapo:vapo",
         "PPO with decoupled lambdas, a critic trained first, and imitation",
+        warmup=5,
     ),
     "rft": Preset("bakeoff.algorithms.rft:rft", "supervised learning of one's own right replies"),
     "sft": Preset("bakeoff.algorithms.sft:sft", "supervised learning of gold replies"),
@@ -121,8 +130,9 @@ def make(spec: Spec | str) -> Algorithm:
     """Return the algorithm that a spec such as ``grpo:clip=0.1`` describes.
 
     An argument whose default is a function takes the name of another function of the same module
-    as that default, or of the algorithm's: ``reinforce:baseline=leave_one_out``. Besides its own
-    arguments each algorithm takes those of ``bakeoff.algorithms.options.with_options``.
+    as that default, or of the algorithm's: ``reinforce:baseline=leave_one_out``. It must take the
+    same arguments, and say what it does if the default does. Besides its own arguments each
+    algorithm takes those of ``bakeoff.algorithms.options.with_options``.
 
     Raises:
         UsageError: unknown algorithm, unknown argument, or a value out of its range.
@@ -131,31 +141,60 @@ def make(spec: Spec | str) -> Algorithm:
         >>> make("reinforce:baseline=leave_one_out").semantics["advantage"]
         'reward - mean of the other completions of the item'
     """
+    spec = parse_spec(spec) if isinstance(spec, str) else spec
+    function = maker(spec.target)  # before torch: a name that is misspelled is an error at once
     from bakeoff.algorithms.options import with_options
 
-    spec = parse_spec(spec) if isinstance(spec, str) else spec
-    function = _function(spec.target)
     own = inspect.signature(function).parameters
     general = list(inspect.signature(with_options).parameters)[1:]
     arguments: dict[str, object] = {}
     options: dict[str, object] = {}
     for name, value in spec.arguments.items():
         if name in own:
-            arguments[name] = _argument(function, name, value)
+            arguments[name] = _argument(spec.target, function, name, value)
         elif name in general:
-            options[name] = _argument(with_options, name, value)
+            if value is None:  # which would be the option's default, and no "none"
+                raise UsageError(f"{spec}: {name} has no value; leave it out for its default")
+            options[name] = _argument(spec.target, with_options, name, value)
         else:
             raise unknown(f"argument of {spec.target}", name, [*own, *general])
     try:
         algorithm = function(**arguments)
         if not isinstance(algorithm, Algorithm):
-            raise UsageError(f"{spec.target} returns {type(algorithm).__name__}, not an Algorithm")
+            raise TypeError(f"it returns {type(algorithm).__name__}, not an Algorithm")
+        _require_fields(algorithm)
         return with_options(algorithm, **options)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise UsageError(f"{spec}: {error}") from error
 
 
-def _function(target: str) -> Callable[..., Algorithm]:
+def _require_fields(algorithm: Algorithm) -> None:
+    """Refuse fields that are not what the training loop takes them for."""
+    for name in ("advantages", "aggregate", "policy_loss", "keep", "imitation", "mismatch"):
+        part = getattr(algorithm, name)
+        if not callable(part) and (part is not None or name in FUNCTIONS):
+            raise TypeError(f"{name} must be a function, not {part!r}")
+    for name, low in (("epochs", 1), ("min_group_size", 1), ("refill", 0)):
+        number = getattr(algorithm, name)
+        if type(number) is not int or number < low:
+            raise TypeError(f"{name} must be a whole number of at least {low}, not {number!r}")
+    for name in ("needs_reference", "needs_greedy", "on_gold"):
+        if not isinstance(flag := getattr(algorithm, name), bool):
+            raise TypeError(f"{name} must be True or False, not {flag!r}")
+    if not isinstance(algorithm.critic, CriticPlan | None):
+        raise TypeError(f"critic must be a CriticPlan or None, not {algorithm.critic!r}")
+    try:
+        json.dumps(dict(algorithm.semantics))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"semantics must be a dict that JSON can hold: {error}") from error
+
+
+def maker(target: str) -> Callable[..., Algorithm]:
+    """Return the function that makes an algorithm, from the name of one.
+
+    Raises:
+        UsageError: there is no such algorithm.
+    """
     known(target)
     if target in _registered:
         return _registered[target]
@@ -169,7 +208,7 @@ def _function(target: str) -> Callable[..., Algorithm]:
     return cast(Callable[..., Algorithm], found)
 
 
-def _argument(function: Callable[..., Algorithm], name: str, value: object) -> object:
+def _argument(target: str, function: Callable[..., Algorithm], name: str, value: object) -> object:
     """Return the value to pass; a name is looked up where a function is expected."""
     default = inspect.signature(function).parameters[name].default
     if default is inspect.Parameter.empty or not callable(default):
@@ -185,7 +224,8 @@ def _argument(function: Callable[..., Algorithm], name: str, value: object) -> o
         and not key.startswith("_")
         and inspect.signature(found).parameters.keys()
         == inspect.signature(default).parameters.keys()
+        and hasattr(found, "says") >= hasattr(default, "says")
     }
     if not isinstance(value, str) or value not in choices:
-        raise unknown(f"{name} of {function.__name__}", str(value), choices)
+        raise unknown(f"{name} of {target}", str(value), choices)
     return choices[value]

@@ -25,6 +25,7 @@ def group_size(group_B: Tensor) -> Tensor:
     return size_B
 
 
+@says("reward - mean of the group")
 def group_mean(reward_B: Tensor, group_B: Tensor) -> Tensor:
     """Mean reward of each completion's own group, ``mean_B`` in float64.
 
@@ -64,8 +65,8 @@ def group_normalised(
 
     Example:
         >>> reward_B, group_B = torch.tensor([1.0, 0.0]), torch.tensor([0, 0])
-        >>> group_normalised(reward_B, group_B, ddof=0, eps=0.0).tolist()
-        [1.0, -1.0]
+        >>> [round(adv, 4) for adv in group_normalised(reward_B, group_B).tolist()]
+        [0.7071, -0.7071]
     """
     n_B, std_B = group_size(group_B), group_std(reward_B, group_B)
     if ddof == 0:
@@ -88,7 +89,7 @@ def mean_normalised(reward_B: Tensor, group_B: Tensor) -> Tensor:
 
 
 def spread_scale(reward_B: Tensor, group_B: Tensor) -> Tensor:
-    """``B / (completions in groups with spread)``, a scalar (GPG's alpha, arXiv:2504.02546, eq. 6).
+    """``B / (completions in groups with spread)``, a scalar (GPG's alpha, arXiv:2504.02546).
 
     It makes up for groups that add to the denominator and not to the gradient; 1 if no group has
     spread. verl counts the rewards that are not 0 in the place of those in groups with spread.
@@ -133,7 +134,7 @@ def length_weighted_mean(reward_B: Tensor, group_B: Tensor, length_B: Tensor) ->
     """Mean reward of each completion's group, weighted by length: ``sum(l r) / sum(l)``.
 
     The baseline of least variance if a completion's squared gradient norm grows with its length
-    (OPO, arXiv:2505.23585, eq. 9). A group without any token has the baseline 0.
+    (OPO, arXiv:2505.23585). A group without any token has the baseline 0.
 
     Example:
         >>> reward_B, group_B = torch.tensor([1.0, 0.0]), torch.tensor([0, 0])

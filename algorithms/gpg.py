@@ -1,4 +1,4 @@
-"""GPG: group policy gradient, https://arxiv.org/abs/2504.02546 (eq. 5, 6).
+"""GPG: group policy gradient, https://arxiv.org/abs/2504.02546.
 
     A_i = alpha (r_i - mean_g),      alpha = B / completions in groups with spread
     L   = -mean_t A log pi

@@ -51,6 +51,8 @@ def grpo(
     """
     require(clip=(clip, 0, 1), kl_coef=(kl_coef, 0, None))
     require_flag("scale_by_std", scale_by_std)
+    if kl is not k3 and not kl_coef:
+        raise ValueError("kl is of no use without kl_coef: set it, for example to 0.04")
 
     return described(
         Algorithm(

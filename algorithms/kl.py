@@ -12,6 +12,9 @@ its value (http://joschu.net/blog/kl-approx.html is about the values):
     k3_weighted    unbiased                  yes, and at every other pi too
     k3_straight    that of k3                yes: it is that of k2
 
+``delta`` is within +-20 as every log-ratio is: beyond it no gradient flows. (verl, OpenRLHF, SkyRL
+and NeMo-RL bound the value at 10 instead, TRL and open-instruct nothing.)
+
 The default of TRL is k3_weighted, verl's ``k3+`` is k3_straight. In the *reward* there is no
 gradient, and k1 is the exact form: see ``penalised_rewards`` in ``returns.py``.
 """

@@ -99,13 +99,13 @@ def clipped_value_loss(clip: float) -> Callable[[Batch, Tensor], tuple[Tensor, M
     def loss(batch: Batch, value_BT: Tensor) -> tuple[Tensor, Metrics]:
         assert batch.weight_BT is not None
         assert batch.value_BT is not None and batch.return_BT is not None
-        near_BT = batch.value_BT + (value_BT - batch.value_BT).clamp(-clip, clip)
-        error_BT = (value_BT - batch.return_BT) ** 2
-        near_error_BT = (near_BT - batch.return_BT) ** 2
-        worse_BT = error_BT.maximum(near_error_BT).masked_fill(batch.mask_BT == 0, 0.0)
-        clipped_BT = (near_error_BT > error_BT) & (batch.mask_BT > 0)
-        return 0.5 * (batch.weight_BT * worse_BT).sum(), {
-            "clip_frac/value": float(clipped_BT.sum())
-        }
+        pad_BT = batch.mask_BT == 0
+        # not V_old + clamp(V - V_old): rounding would make an unclipped value another
+        near_BT = value_BT.clamp(batch.value_BT - clip, batch.value_BT + clip)
+        # filled before it is squared: the gradient of a square of inf is nan, even times 0
+        error_BT = (value_BT - batch.return_BT).masked_fill(pad_BT, 0.0) ** 2
+        near_error_BT = (near_BT - batch.return_BT).masked_fill(pad_BT, 0.0) ** 2
+        loss = 0.5 * (batch.weight_BT * error_BT.maximum(near_error_BT)).sum()
+        return loss, {"clip_frac/value": float((near_error_BT > error_BT).sum())}
 
     return loss

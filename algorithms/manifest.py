@@ -62,7 +62,7 @@ def described(algorithm: Algorithm) -> Algorithm:
     """
     loss, kept = algorithm.policy_loss, said(algorithm.keep)
     if algorithm.keep is not None and algorithm.refill:
-        kept += f"; up to {algorithm.refill} rounds of further items take the place of the others"
+        kept += f"; up to {algorithm.refill} rounds of further items for groups not kept"
     extra = ", and the greedy reply to each item" if algorithm.needs_greedy else ""
     found: dict[str, object] = {
         "data": "gold replies" if algorithm.on_gold else f"samples of the policy{extra}",
@@ -77,6 +77,8 @@ def described(algorithm: Algorithm) -> Algorithm:
         "critic": "none",
         "epochs": algorithm.epochs,
     }
+    if algorithm.mismatch is not None:
+        found["mismatch"] = f"advantage * ({found['mismatch']}); the ratio is to the training model"
     if (plan := algorithm.critic) is not None:
         found["critic"] = f"{KINDS.get(plan.kind, plan.kind)}; {said(plan.loss)}"
         if plan.kind == "shared":

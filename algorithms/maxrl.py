@@ -18,7 +18,7 @@ from bakeoff.algorithms.surrogates import log_probability
 from bakeoff.types import Algorithm, Batch, Credit
 
 
-@says("(reward - mean of the group) / mean of the group, 0 where the mean is")
+@says("(reward - mean of the group) / mean of the group, 0 unless the mean is above 0")
 def mean_normalised_credit(batch: Batch) -> Credit:
     """MaxRL's credit: the group's mean subtracted, divided by the mean."""
     return Credit(per_token(mean_normalised(batch.reward_B, batch.group_B), batch.mask_BT))

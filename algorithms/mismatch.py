@@ -50,7 +50,7 @@ def token_masked(log_ratio_BT: Tensor, mask_BT: Tensor, cap: float) -> Tensor:
     return ratio_BT.masked_fill((ratio_BT > cap) | (ratio_BT < 1 / cap), 0.0)
 
 
-@says("0 for completions whose mean ratio is outside [1/{cap:g}, {cap:g}], else 1")
+@says("0 for completions whose geometric mean ratio is outside [1/{cap:g}, {cap:g}], else 1")
 def sequence_masked(log_ratio_BT: Tensor, mask_BT: Tensor, cap: float) -> Tensor:
     """1, and 0 for completions whose geometric mean ratio is beyond ``cap`` or ``1 / cap``.
 

@@ -1,4 +1,4 @@
-"""OPO: on-policy learning with the optimal baseline, https://arxiv.org/abs/2505.23585 (eq. 9).
+"""OPO: on-policy learning with the optimal baseline, https://arxiv.org/abs/2505.23585.
 
     A_i = r_i - sum_g |y| r / sum_g |y|
     L   = -1/B sum_i A_i sum_t log pi

@@ -29,7 +29,7 @@ def with_options(
     Args:
         algorithm: what they are options of.
         epochs: passes over one batch.
-        drop_truncated: leave out completions that were cut, before credit is assigned.
+        drop_truncated: leave out completions that were cut, before any other filter.
         mismatch: the correction for a sampler whose probabilities differ: no_correction,
             token_truncated, sequence_truncated, token_masked, sequence_masked.
         mismatch_cap: its bound on the ratio.
@@ -53,7 +53,11 @@ def with_options(
     if drop_truncated:
         algorithm = algorithm._replace(keep=_both(algorithm.keep))
     require(mismatch_cap=(mismatch_cap, 1, None))
+    if mismatch is no_correction and mismatch_cap != 2.0:
+        raise ValueError("mismatch_cap is of no use without mismatch: set it to one of its names")
     if mismatch is not no_correction:
+        if algorithm.on_gold:
+            raise ValueError("mismatch is of no use: nobody sampled the gold replies")
         algorithm = algorithm._replace(mismatch=_capped(mismatch, mismatch_cap))
     algorithm = _with_critic(algorithm, critic, critic_warmup, value_coef)
     if algorithm == before:
@@ -83,19 +87,25 @@ def _with_critic(
     if coef is not None:
         if plan.kind != "shared":
             raise ValueError("value_coef is of no use: it is a weight for critic=shared")
-        require(value_coef=(coef, 0, None))
+        require(value_coef=(coef, 1e-6, None))  # a head that gets no gradient stays 0
         plan = plan._replace(coef=coef)
     return algorithm._replace(critic=plan)
 
 
 def _both(keep: Callable[[Batch], Tensor] | None) -> Callable[[Batch], Tensor]:
-    """Return a filter that keeps the completions that ended, of those that ``keep`` keeps."""
+    """Return a filter that asks ``keep`` about the completions that ended, and drops the others.
+
+    In this order: a group whose spread is all in what was cut has none that could be learned from.
+    """
     if keep is None:
         return finished
 
-    @says(f"{said(keep)}; {said(finished)}")
+    @says(f"{said(finished)}; of the others, {said(keep)}")
     def both(batch: Batch) -> Tensor:
-        return keep(batch) & finished(batch)
+        ended_B = finished(batch)
+        if not ended_B.any():
+            return ended_B
+        return ended_B.masked_scatter(ended_B, keep(batch.rows(ended_B)))
 
     return both
 

@@ -55,7 +55,7 @@ def ppo(
 
     Example:
         >>> ppo(lam=0.95).semantics["advantage"]
-        'GAE (gamma 1, lambda 0.95), whitened over tokens (ddof 1)'
+        'GAE (gamma 1, lambda 0.95), whitened over tokens (ddof 1, variance + 1e-8)'
     """
     require(clip=(clip, 0, 1), clip_value=(clip_value, 0, None), kl_coef=(kl_coef, 0, None))
     require(gamma=(gamma, 0, 1), lam=(lam, 0, 1))
@@ -63,7 +63,10 @@ def ppo(
     penalty = f" of reward - {kl_coef:g} * k1 to the reference" if kl_coef else ""
     end = ", from the value at the end of cut completions" if bootstrap else ""
 
-    @says(f"GAE (gamma {gamma:g}, lambda {lam:g}){penalty}{end}, whitened over tokens (ddof 1)")
+    @says(
+        f"GAE (gamma {gamma:g}, lambda {lam:g}){penalty}{end}, "
+        "whitened over tokens (ddof 1, variance + 1e-8)"
+    )
     def advantages(batch: Batch) -> Credit:
         assert batch.value_BT is not None
         adv_BT = gae(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 from bakeoff.errors import unknown
 
 
 def require(**bounds: tuple[float, float, float | None]) -> None:
-    """Check ``name=(value, low, high)``; ``high`` is None where there is no upper bound.
+    """Check ``name=(value, low, high)``; ``high`` is None where any finite number may be.
 
     Raises:
         ValueError: a value is not a number in its range.
@@ -21,7 +22,8 @@ def require(**bounds: tuple[float, float, float | None]) -> None:
     """
     for name, (value, low, high) in bounds.items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not low <= value <= (float("inf") if high is None else high):
+        top = sys.float_info.max if high is None else high
+        if not number or not low <= value <= top:  # nan fails every comparison
             span = f"from {low:g} to {high:g}" if high is not None else f"of at least {low:g}"
             raise ValueError(f"{name} must be a number {span}, not {value!r}")
 
@@ -67,5 +69,5 @@ def require_choice(name: str, value: str, choices: Iterable[str]) -> None:
         Traceback (most recent call last):
         bakeoff.errors.UsageError: unknown critic 'lroa'; did you mean 'lora'? (known: lora)
     """
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise unknown(name, str(value), choices)

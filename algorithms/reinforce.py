@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from bakeoff.algorithms.advantages import batch_mean, leave_one_out, per_token
+from bakeoff.algorithms.advantages import batch_mean, group_mean, leave_one_out, per_token
 from bakeoff.algorithms.aggregation import token_mean
 from bakeoff.algorithms.losses import PolicyLoss
 from bakeoff.algorithms.manifest import described, said, says
@@ -51,6 +51,6 @@ def reinforce(
             advantages=advantages,
             aggregate=aggregate,
             policy_loss=PolicyLoss(log_probability),
-            min_group_size=2 if baseline is leave_one_out else 1,
+            min_group_size=2 if baseline in (group_mean, leave_one_out) else 1,
         )
     )

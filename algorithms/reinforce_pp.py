@@ -35,12 +35,12 @@ def reinforce_pp(*, clip: float = 0.2, gamma: float = 1.0, kl_coef: float = 0.0)
 
     Example:
         >>> reinforce_pp().semantics["advantage"]
-        'return (gamma 1), whitened over tokens (ddof 1)'
+        'return (gamma 1), whitened over tokens (ddof 1, variance + 1e-8)'
     """
     require(clip=(clip, 0, 1), gamma=(gamma, 0, 1), kl_coef=(kl_coef, 0, None))
     penalty = f" of reward - {kl_coef:g} * k1 to the reference" if kl_coef else ""
 
-    @says(f"return (gamma {gamma:g}){penalty}, whitened over tokens (ddof 1)")
+    @says(f"return (gamma {gamma:g}){penalty}, whitened over tokens (ddof 1, variance + 1e-8)")
     def advantages(batch: Batch) -> Credit:
         reward_BT = penalised_rewards(batch, kl_coef)
         return_BT = discounted_return(reward_BT, batch.mask_BT, gamma=gamma)
@@ -56,7 +56,7 @@ def reinforce_pp(*, clip: float = 0.2, gamma: float = 1.0, kl_coef: float = 0.0)
     )
 
 
-@says("reward - mean of the group, whitened over tokens (ddof 1)")
+@says("reward - mean of the group, whitened over tokens (ddof 1, variance + 1e-8)")
 def whitened_group_credit(batch: Batch) -> Credit:
     """REINFORCE++-baseline's credit: the group's mean subtracted, then whitened."""
     adv_B = batch.reward_B - group_mean(batch.reward_B, batch.group_B)

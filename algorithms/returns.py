@@ -85,7 +85,7 @@ def discounted_return(reward_BT: Tensor, mask_BT: Tensor, *, gamma: float) -> Te
 
 
 def length_adaptive_lambda(mask_BT: Tensor, alpha: float) -> Tensor:
-    """Return ``lam_B = 1 - 1 / (alpha * length)``, not below 0 (VAPO, arXiv:2504.05118, eq. 8).
+    """Return ``lam_B = 1 - 1 / (alpha * length)``, not below 0 (VAPO, arXiv:2504.05118).
 
     Example:
         >>> length_adaptive_lambda(torch.ones(1, 40), alpha=0.05).tolist()

@@ -15,7 +15,7 @@ from bakeoff.algorithms.aggregation import sequence_sum
 from bakeoff.algorithms.losses import PolicyLoss
 from bakeoff.algorithms.manifest import described, says
 from bakeoff.algorithms.ranges import require
-from bakeoff.algorithms.returns import penalised_rewards
+from bakeoff.algorithms.ratios import log_ratio
 from bakeoff.algorithms.surrogates import log_probability
 from bakeoff.types import Algorithm, Batch, Credit
 
@@ -34,11 +34,15 @@ def rloo(*, kl_coef: float = 0.0) -> Algorithm:
         "sum over a completion's tokens, mean over completions, over one optimiser step"
     """
     require(kl_coef=(kl_coef, 0, None))
-    penalty = f" - {kl_coef:g} * k1 to the reference" if kl_coef else ""
+    penalty = f", reward less {kl_coef:g} * sum of k1 to the reference" if kl_coef else ""
 
-    @says(f"reward{penalty} - mean of the other completions of the item")
+    @says(f"reward - mean of the other completions of the item{penalty}")
     def advantages(batch: Batch) -> Credit:
-        reward_B = penalised_rewards(batch, kl_coef).sum(1)
+        reward_B = batch.reward_B
+        if kl_coef:
+            assert batch.logp_ref_BT is not None
+            k1_BT = log_ratio(batch.logp_old_BT, batch.logp_ref_BT, batch.mask_BT)
+            reward_B = reward_B - kl_coef * k1_BT.sum(1)
         adv_B = reward_B - leave_one_out(reward_B, batch.group_B)
         return Credit(per_token(adv_B, batch.mask_BT))
 

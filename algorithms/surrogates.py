@@ -34,7 +34,7 @@ def clipped(low: float, high: float, dual: float | None = None) -> Surrogate:
     """
     bound = "" if dual is None else f", and at {dual:g} where the advantage is negative"
 
-    @says(f"ratio * advantage, clipped to [{1 - low:g}, {1 + high:g}]{bound}")
+    @says(f"ratio * advantage, clipped to [{1 - low:.10g}, {1 + high:.10g}]{bound}")
     def surrogate(ratio_BT: Tensor, logp_BT: Tensor, adv_BT: Tensor) -> tuple[Tensor, Tensor]:
         gain_BT = (ratio_BT * adv_BT).minimum(ratio_BT.clamp(1 - low, 1 + high) * adv_BT)
         clipped_BT = (ratio_BT < 1 - low) | (ratio_BT > 1 + high)

@@ -5,7 +5,8 @@
     L   = -mean_t min(ratio A, clamp(ratio, 1 - low, 1 + high) A) - mu mean_{t in right} log pi
 
 The first updates train the critic alone (value pretraining, after VC-PPO, arXiv:2503.01491), on
-samples of the policy that has not moved yet; they count as updates, for a fair comparison.
+samples of the policy that has not moved yet; they count as updates, for a fair comparison. How many
+there are is ``critic_warmup``, an option of every algorithm with a critic; here it is 5.
 
 Where it departs from the paper: the warm-up is short (the paper's is 50 steps), and "right" is a
 reward of at least ``right``.
@@ -20,7 +21,7 @@ from bakeoff.algorithms.aggregation import token_mean
 from bakeoff.algorithms.filters import reaches
 from bakeoff.algorithms.losses import PolicyLoss, clipped_value_loss
 from bakeoff.algorithms.manifest import described, says
-from bakeoff.algorithms.ranges import require, require_whole
+from bakeoff.algorithms.ranges import require
 from bakeoff.algorithms.returns import gae, length_adaptive_lambda, on_last_token
 from bakeoff.algorithms.surrogates import clipped
 from bakeoff.types import Algorithm, Batch, Credit, CriticPlan
@@ -34,7 +35,6 @@ def vapo(
     alpha: float = 0.05,
     imitation_coef: float = 0.1,
     right: float = 1.0,
-    warmup: int = 5,
 ) -> Algorithm:
     """Return VAPO.
 
@@ -44,7 +44,6 @@ def vapo(
         alpha: lambda of the policy's GAE is ``1 - 1 / (alpha * length)``.
         imitation_coef: weight of the log-likelihood of right completions.
         right: the reward from which a completion is right.
-        warmup: the first updates, in which only the critic learns.
 
     Raises:
         ValueError: a value out of its range.
@@ -56,11 +55,10 @@ def vapo(
     require(clip_low=(clip_low, 0, 1), clip_high=(clip_high, 0, None))
     require(clip_value=(clip_value, 0, None), alpha=(alpha, 1e-6, None))
     require(imitation_coef=(imitation_coef, 0, None), right=(right, 0, None))
-    require_whole("warmup", warmup, 0)
 
     @says(
-        f"GAE (gamma 1, lambda 1 - 1/({alpha:g} * length); 1 for the critic's target), "
-        "whitened over tokens (ddof 1)"
+        f"GAE (gamma 1, lambda 1 - 1/({alpha:g} * length), at least 0; 1 for the critic's target), "
+        "whitened over tokens (ddof 1, variance + 1e-8)"
     )
     def advantages(batch: Batch) -> Credit:
         assert batch.value_BT is not None
@@ -83,7 +81,7 @@ def vapo(
             advantages=advantages,
             aggregate=token_mean,
             policy_loss=PolicyLoss(clipped(clip_low, clip_high), imitation_coef=imitation_coef),
-            critic=CriticPlan(clipped_value_loss(clip_value), warmup=warmup),
+            critic=CriticPlan(clipped_value_loss(clip_value), warmup=5),
             imitation=imitation if imitation_coef else None,
         )
     )

@@ -7,11 +7,10 @@ process, fails the check and does not stop it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
+from bakeoff.checkup import Checkup, Claim
 from bakeoff.envs.checking import episodes
-from bakeoff.envs.checking.claims import FAILED, PASSED, Claim, about_rewards
+from bakeoff.envs.checking.claims import about_rewards
 from bakeoff.envs.checking.episodes import Question
 from bakeoff.envs.checking.structure import about_copies, about_items
 from bakeoff.envs.checking.trials import Examiner
@@ -21,45 +20,6 @@ from bakeoff.errors import UsageError
 
 ONCE_S = 60.0  # for what is done once: to compare the splits, to rebuild, gymnasium's check
 MAX_BROKEN = 3  # items that cannot be had, before no more of a split are asked for
-
-
-@dataclass(frozen=True)
-class Checkup:
-    """What a check found.
-
-    Attributes:
-        environment: the spec of what was checked.
-        claims: what should be so, and whether it is.
-    """
-
-    environment: str
-    claims: tuple[Claim, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether no claim failed."""
-        return not self.failures
-
-    @property
-    def failures(self) -> tuple[Claim, ...]:
-        """The claims that failed."""
-        return tuple(claim for claim in self.claims if claim.state == FAILED)
-
-    def __str__(self) -> str:
-        marks = {PASSED: "ok", FAILED: "FAILED"}
-        width = max(len(claim.name) for claim in self.claims)
-        lines = [
-            f"{marks.get(claim.state, '-'):<6}  {claim.name:<{width}}  {claim.detail}".rstrip()
-            for claim in self.claims
-        ]
-        failed, count = len(self.failures), len(self.claims)
-        said = f"{failed} of {count} checks failed" if failed else "nothing failed"
-        return "\n".join([*lines, "", f"{self.environment}: {said}"])
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the same as plain data, for JSON."""
-        claims = [claim._asdict() for claim in self.claims]
-        return {"environment": self.environment, "passed": self.passed, "claims": claims}
 
 
 def check(
@@ -101,7 +61,7 @@ def check(
     limit_s = max(ONCE_S, deadline_s)
     with Workplace(env, limit_s) as place:
         claims += about_copies(place, tried, limit_s)
-    return Checkup(env.spec_text, tuple(claims))
+    return Checkup("environment", env.spec_text, tuple(claims))
 
 
 def examined(

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
+from bakeoff.checkup import FAILED, NOT_APPLICABLE, PASSED, Claim
 from bakeoff.envs.checking.trials import ROUNDING, Examiner, Trial, least, ranges
 
-PASSED, FAILED, NOT_APPLICABLE = "passed", "failed", "not applicable"
 BY_CHANCE = 0.25  # of the replies that may be right by chance, the share that may be paid
 SHOWN = 60  # characters of a reply or of a message
-
-
-class Claim(NamedTuple):
-    """One thing that should be so, whether it is, and what was seen."""
-
-    name: str
-    state: str
-    detail: str
 
 
 def about_rewards(tried: Examiner) -> list[Claim]:

@@ -9,8 +9,9 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 
+from bakeoff.checkup import FAILED, NOT_APPLICABLE, PASSED, Claim
 from bakeoff.envs.checking import episodes, fresh
-from bakeoff.envs.checking.claims import FAILED, NOT_APPLICABLE, PASSED, Claim, found
+from bakeoff.envs.checking.claims import found
 from bakeoff.envs.checking.episodes import Question
 from bakeoff.envs.checking.overlap import Overlap, contamination
 from bakeoff.envs.checking.trials import Examiner

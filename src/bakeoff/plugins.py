@@ -10,9 +10,11 @@ import importlib
 import importlib.metadata
 import importlib.util
 import math
+import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -103,6 +105,36 @@ def import_code(place: str) -> ModuleType:
         if error.name is not None and (place == error.name or place.startswith(error.name + ".")):
             raise UsageError(f"no module named '{place}'") from None
         raise
+
+
+@contextmanager
+def making(what: str) -> Iterator[None]:
+    """Make a ``UsageError`` of whatever goes wrong in code of the user's.
+
+    Args:
+        what: is made by that code, for the message.
+
+    Raises:
+        UsageError: it cannot be made, and why.
+
+    Example:
+        >>> with making("mine"):
+        ...     1 / 0
+        Traceback (most recent call last):
+        bakeoff.errors.UsageError: mine cannot be made: ZeroDivisionError: division by zero
+    """
+    try:
+        yield
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:  # code of the user's may raise anything
+        raise UsageError(f"{what} cannot be made: {type(error).__name__}: {error}") from error
+
+
+def see_current_folder() -> None:
+    """Make modules of the current folder importable, as ``python -m`` does."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
 
 
 def import_object(target: str) -> object:
