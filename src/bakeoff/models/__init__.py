@@ -6,6 +6,8 @@ Nothing here imports torch, so that the command line can check a name and list w
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import re
 from dataclasses import dataclass
@@ -55,11 +57,12 @@ _OTHER_LEARNING_RATE = 1e-6  # common for pretrained models: TRL's GRPO and verl
 def check(name: str) -> None:
     """Accept a name that ``load`` can take, without reading any weights.
 
-    That is a key of ``MODELS``, a folder with a ``config.json``, or what looks like a hub id
-    (``org/name``; whether the hub has it shows when it is loaded).
+    That is a key of ``MODELS``, a folder with a ``config.json``, a folder with an adapter whose
+    base is one of these, or what looks like a hub id (``org/name``; whether the hub has it shows
+    when it is loaded).
 
     Raises:
-        UsageError: it is none of these.
+        UsageError: it is none of these, or an adapter without weights, or peft is not installed.
 
     Example:
         >>> check("tiny")
@@ -70,7 +73,12 @@ def check(name: str) -> None:
     if name in MODELS:
         return
     if (folder := local_folder(name)) is not None:
-        if not (folder / "config.json").is_file():
+        if (base := adapter_base(name)) is not None:
+            require_peft(f"model folder '{name}' is an adapter: it")
+            check(base)
+            if not any(folder.glob("adapter_model*")):
+                raise UsageError(f"model folder '{name}' has no adapter_model.safetensors")
+        elif not (folder / "config.json").is_file():
             raise UsageError(f"model folder '{name}' has no config.json")
         return
     if _HUB_ID.fullmatch(name):
@@ -94,11 +102,49 @@ def local_folder(name: str) -> Path | None:
         return None
 
 
+def adapter_base(name: str) -> str | None:
+    """Return the model that a folder's adapter belongs on; ``None`` if it holds no adapter alone.
+
+    Raises:
+        UsageError: the adapter does not say, or its base would be itself.
+
+    Example:
+        >>> adapter_base("tiny") is None
+        True
+    """
+    folder = local_folder(name)
+    if folder is None or (folder / "config.json").is_file():
+        return None
+    try:
+        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        base = config["base_model_name_or_path"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"the adapter_config.json of '{name}' cannot be read: {error}") from error
+    if not isinstance(base, str) or local_folder(base) == folder:
+        raise UsageError(f"the adapter_config.json of '{name}' names no base_model_name_or_path")
+    return base
+
+
+def require_peft(what: str) -> None:
+    """Accept that ``what`` needs peft if it is installed; it is not imported.
+
+    Raises:
+        UsageError: it is not; the text says how to get it.
+    """
+    if importlib.util.find_spec("peft") is None:
+        raise UsageError(f"{what} needs peft: pip install 'bakeoff[lora]'")
+
+
 def default_learning_rate(name: str) -> float:
-    """Return the policy's learning rate for a model when none is given.
+    """Return the policy's learning rate for a model when none is given; an adapter's is its base's.
 
     Example:
         >>> default_learning_rate("smollm2")
         5e-06
     """
-    return MODELS[name].learning_rate if name in MODELS else _OTHER_LEARNING_RATE
+    if name in MODELS:
+        return MODELS[name].learning_rate
+    base = adapter_base(name)
+    return _OTHER_LEARNING_RATE if base is None else default_learning_rate(base)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import torch
 
-from bakeoff.models import MODELS, ModelError, check, local_folder
+from bakeoff.models import MODELS, ModelError, adapter_base, check, local_folder
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ def load(
 ) -> LanguageModel:
     """Return the model ``name``: a key of ``MODELS``, a local folder, or a hub id.
 
-    ``smollm2`` is downloaded on first use, which is said on standard output.
+    ``smollm2`` is downloaded on first use, which is said on standard output. A folder with an
+    adapter, in peft's format, is its base with the adapter added into the weights: a plain model.
 
     Args:
         name: see ``bakeoff.models.check``.
@@ -134,7 +136,27 @@ def load(
         from bakeoff.models import smollm2
 
         return _from_pretrained(str(smollm2.fetch()), name, dtype, device)
+    if (base := adapter_base(name)) is not None:
+        return _with_adapter(load(base, dtype=dtype, device=device), name)
     return _from_pretrained(str(local_folder(name) or name), name, dtype, device)
+
+
+def _with_adapter(base: LanguageModel, name: str) -> LanguageModel:
+    """Return the base with the adapter in folder ``name`` added into its weights, for good."""
+    import peft
+    from safetensors import SafetensorError
+    from transformers import AutoTokenizer
+
+    folder = str(local_folder(name))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what peft calls and transformers will drop
+            model = peft.PeftModel.from_pretrained(base.model, folder).merge_and_unload()
+        own = (Path(folder) / "tokenizer_config.json").is_file()
+        tokenizer = AutoTokenizer.from_pretrained(folder) if own else base.tokenizer
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
+        raise ModelError(_advice(folder, name, error)) from error
+    return LanguageModel(model=model.eval(), tokenizer=tokenizer, name=name)
 
 
 def _from_pretrained(
@@ -153,6 +175,8 @@ def _from_pretrained(
     finally:
         if bars:
             logging.enable_progress_bar()
+    if getattr(model, "_hf_peft_config_loaded", False):
+        raise ModelError(f"'{name}' is an adapter: download it and give the folder that it is in")
     return LanguageModel(model=model.eval().to(device), tokenizer=tokenizer, name=name)
 
 

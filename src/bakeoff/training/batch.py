@@ -18,16 +18,18 @@ def collate(
     limit: int,
     pad_id: int,
     device: str = "cpu",
+    greedy: Sequence[float] | None = None,
 ) -> Batch:
     """Return the batch of some scored completions, prompts padded left and completions right.
 
     Args:
         completions: what was written, at least one.
-        rewards: the score of each.
+        rewards: the score of each; nan of a gold reply, which has none.
         groups: which of them answer the same item.
-        limit: how many tokens each of them might have had.
+        limit: how many tokens the policy might have written in each of them.
         pad_id: the token that fills the padding; it is never attended to or counted.
         device: where the tensors go.
+        greedy: the score of the greedy reply to the item of each, if there is one.
     """
 
     def padded(
@@ -54,6 +56,9 @@ def collate(
         group_B=torch.tensor(groups, device=device),
         truncated_B=torch.tensor(truncated, device=device),
         limit_B=torch.full((len(rewards),), float(limit), device=device),
+        greedy_reward_B=None
+        if greedy is None
+        else torch.tensor(greedy, dtype=torch.float32, device=device),
     )
 
 

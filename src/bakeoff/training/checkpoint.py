@@ -19,6 +19,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from bakeoff.errors import UsageError
+from bakeoff.training.optimizer import trained
 from bakeoff.training.reports import Counters
 
 if TYPE_CHECKING:
@@ -41,9 +43,10 @@ def save_checkpoint(
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     for name, module, optimizer in _parts(learner):
-        save_file(_weights(module), new / f"{name}.safetensors")
+        save_file(_weights(module, optimizer), new / f"{name}.safetensors")
         save_file(_optimizer_tensors(optimizer), new / f"{name}_optimizer.safetensors")
-    (new / POSITION).write_text(json.dumps({**counters.as_dict(), "order": order}))
+    position = {**counters.as_dict(), "order": order, "semantics": _semantics(learner)}
+    (new / POSITION).write_text(json.dumps(position))
     if final.exists():  # if it does not, the old one is the only one until the rename
         shutil.rmtree(old, ignore_errors=True)
         os.rename(final, old)
@@ -62,21 +65,40 @@ def load_checkpoint(folder: Path, learner: Learner, counters: Counters) -> dict[
 
     Returns:
         The state of the order of items, or ``None`` if there is no checkpoint.
+
+    Raises:
+        UsageError: the checkpoint was made with another formula under the same name.
     """
     position = _position(folder)
     if position is None:
         return None
+    _same_formula(position.pop("semantics"), _semantics(learner))
     final = _final(folder)
     for name, module, optimizer in _parts(learner):
         weights = load_file(final / f"{name}.safetensors")
         with torch.no_grad():
-            for key, tensor in _weights(module).items():
+            for key, tensor in _weights(module, optimizer).items():
                 tensor.copy_(weights[key])
         _restore_optimizer(optimizer, load_file(final / f"{name}_optimizer.safetensors"))
     order: dict[str, Any] = position.pop("order")
     for key, value in position.items():
         setattr(counters, key, value)
     return order
+
+
+def _semantics(learner: Learner) -> dict[str, str]:
+    return {key: str(value) for key, value in learner.algorithm.semantics.items()}
+
+
+def _same_formula(saved: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Refuse to go on with a formula that has changed, as an algorithm of one's own may."""
+    changed = [key for key in {**saved, **now} if saved.get(key) != now.get(key)]
+    if changed:
+        key = changed[0]
+        raise UsageError(
+            f"the algorithm is not that of the checkpoint: its {key} was '{saved.get(key)}' and is "
+            f"'{now.get(key)}'; give another folder with --out, or the algorithm another name"
+        )
 
 
 def _final(folder: Path) -> Path:
@@ -102,10 +124,14 @@ def _parts(learner: Learner) -> list[tuple[str, torch.nn.Module, Optimizer]]:
     return parts
 
 
-def _weights(module: torch.nn.Module) -> dict[str, Tensor]:
-    """Return the parameters and buffers by name, tied ones once."""
+def _weights(module: torch.nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
+    """Return the parameters that the optimiser moves and the buffers, by name, tied ones once.
+
+    The others are what the run started from: the base of an adapter is read again, not saved.
+    """
+    moved = {id(parameter) for parameter in trained(optimizer)}
     return {
-        **dict(module.named_parameters()),
+        **{name: weight for name, weight in module.named_parameters() if id(weight) in moved},
         **{name: buffer for name, buffer in module.named_buffers() if buffer.numel()},
     }
 

@@ -18,9 +18,16 @@ AUTO_SANDBOX = "auto"
 
 
 def _knob(
-    default: Any, help: str, *, low: float | None = None, choices: tuple[str, ...] = ()
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    choices: tuple[str, ...] = (),
+    later: bool = False,
 ) -> Any:
-    return field(default=default, metadata={"help": help, "low": low, "choices": choices})
+    """Return a field; ``later`` marks knobs that the first release did not have."""
+    metadata = {"help": help, "low": low, "choices": choices, "later": later}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +50,43 @@ class OptimizerConfig:
         None, "AdamW step size of the policy (default: the model's)", low=0
     )
     critic_learning_rate: float | None = _knob(
-        None, "and of the critic (default: the policy's)", low=0
+        None,
+        "and of the critic (default: the policy's; a LoRA has ten times that of weights)",
+        low=0,
     )
     warmup_updates: int = _knob(0, "updates over which the learning rate rises from 0", low=0)
     decay: str = _knob("constant", "what it does then", choices=("constant", "linear", "cosine"))
     weight_decay: float = _knob(0.0, "AdamW weight decay", low=0)
     max_grad_norm: float = _knob(1.0, "gradients longer than this are shortened to it", low=1e-12)
+    match: str = _knob(
+        "none",
+        "make every step of the policy as long as match_target: its norm, or the KL it makes",
+        choices=("none", "norm", "kl"),
+        later=True,
+    )
+    match_target: float | None = _knob(
+        None, "norm of a step's weight change, or KL(old || new) per token", low=1e-12, later=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraConfig:
+    """Low-rank matrices that train in the place of the policy's weights."""
+
+    lora_rank: int = _knob(
+        0,
+        "train a LoRA adapter of this rank instead of all weights; 0 trains all",
+        low=0,
+        later=True,
+    )
+    lora_alpha: float | None = _knob(
+        None, "scale it by alpha / rank (default: twice the rank)", low=1e-12, later=True
+    )
+
+    @property
+    def alpha(self) -> float:
+        """What ``lora_alpha`` is, or is by default."""
+        return 2.0 * self.lora_rank if self.lora_alpha is None else self.lora_alpha
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +109,7 @@ class TrainConfig:
         "none",
         "adaptive takes items of middling solve rate more often than others",
         choices=("none", "adaptive"),
+        later=True,
     )
     samples_per_update: int = _knob(2, "completions kept for people to read, per update", low=0)
     checkpoint_every: int = _knob(
@@ -82,15 +121,21 @@ class TrainConfig:
         AUTO_SANDBOX,
         "what contains the programs that rewards for code run; none is NO isolation",
         choices=(AUTO_SANDBOX, "namespaces", "landlock", "none"),
+        later=True,
     )
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    lora: LoraConfig = field(default_factory=LoraConfig)
 
 
 HIGHEST = 1e9
 """No number means anything beyond this; infinity is not a setting."""
 
-GROUPS: dict[str, type] = {"sampling": SamplingConfig, "optimizer": OptimizerConfig}
+GROUPS: dict[str, type] = {
+    "sampling": SamplingConfig,
+    "optimizer": OptimizerConfig,
+    "lora": LoraConfig,
+}
 
 
 def knobs() -> dict[str, dataclasses.Field[Any]]:
@@ -104,7 +149,8 @@ def train_config(values: Mapping[str, Any]) -> TrainConfig:
     """Return the configuration with flat ``values`` in place of the defaults, checked.
 
     Raises:
-        UsageError: an unknown name, a value of the wrong type, or one out of its range.
+        UsageError: an unknown name, a value of the wrong type, one out of its range, or one of two
+            that need each other.
 
     Example:
         >>> train_config({"updates": 3, "learning_rate": 1e-4}).optimizer.learning_rate
@@ -116,6 +162,8 @@ def train_config(values: Mapping[str, Any]) -> TrainConfig:
             raise unknown("key", name, known)
         _check(known[name], value)
 
+    _check_pairs(values)
+
     def build(kind: type, **extra: Any) -> Any:
         names = {f.name for f in dataclasses.fields(kind)}
         return kind(**{k: v for k, v in values.items() if k in names}, **extra)
@@ -126,8 +174,8 @@ def train_config(values: Mapping[str, Any]) -> TrainConfig:
 def flat(config: TrainConfig) -> dict[str, Any]:
     """Return the configuration as ``{knob: value}``, the inverse of ``train_config``.
 
-    The sandbox and the curriculum are in it if one was asked for by name: other runs have the
-    settings that they had before there was either.
+    Knobs that the first release did not have are in it only if they were turned: other runs have
+    the settings that they had before.
 
     Example:
         >>> "sandbox" in flat(TrainConfig()), flat(TrainConfig(sandbox="none"))["sandbox"]
@@ -136,11 +184,12 @@ def flat(config: TrainConfig) -> dict[str, Any]:
     values = dataclasses.asdict(config)
     for name in GROUPS:
         values.update(values.pop(name))
-    if config.sandbox == AUTO_SANDBOX:
-        del values["sandbox"]
-    if config.curriculum == "none":
-        del values["curriculum"]
-    return values
+    known = knobs()
+    return {
+        name: value
+        for name, value in values.items()
+        if not known[name].metadata["later"] or value != known[name].default
+    }
 
 
 def _check(knob: dataclasses.Field[Any], value: Any) -> None:
@@ -159,6 +208,17 @@ def _check(knob: dataclasses.Field[Any], value: Any) -> None:
         raise unknown(knob.name, value, choices)
     if knob.name == "top_p" and value > 1:
         raise UsageError(f"top_p must be at most 1, not {value}")
+
+
+def _check_pairs(values: Mapping[str, Any]) -> None:
+    """Check that what is to be matched has a target, and a target something to match."""
+    match, target = values.get("match", "none"), values.get("match_target")
+    if match != "none" and target is None:
+        raise UsageError(f"match {match} needs a target: set match_target, for example to 0.001")
+    if match == "none" and target is not None:
+        raise UsageError("match_target is of no use without match: set match to norm or kl")
+    if values.get("lora_alpha") is not None and not values.get("lora_rank"):
+        raise UsageError("lora_alpha is of no use without lora_rank: set it, for example to 16")
 
 
 def _article(base: str) -> str:

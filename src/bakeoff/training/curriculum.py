@@ -14,7 +14,9 @@ item's own last completions into account where items come again. What is known o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import random
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from bakeoff.streams import stream
@@ -49,26 +51,45 @@ class AdaptiveOrder(Order):
         self.position = 0
         self.levels: dict[str, tuple[float, float]] = {}
         self.solved: dict[int, tuple[float, float]] = {}
-        self._asked: list[tuple[int, Item]] = []
 
     def items(self, update: int, n: int) -> list[Item]:
         """Return the ``n`` items of an update."""
         rng = stream("curriculum", self.seed, update)
-        size = self.environment.size("train")
+        self.asked = self._chosen(self._candidates(), n, rng)
+        return [item for _, item in self.asked]
+
+    def further(self, update: int, number: int, n: int) -> list[Item]:
+        """Return ``n`` more items of the same update, chosen in the same way."""
+        rng = stream("curriculum", self.seed, update, number)
+        others = self.size - len({index for index, _ in self.asked})
+        candidates = self._further_indices(update, number, min(TRIES * n, max(n, others)))
+        more = self._chosen(candidates, n, rng)
+        self.asked += more
+        return [item for _, item in more]
+
+    def _candidates(self) -> Iterator[int]:
+        """Go on in the order that there is without a curriculum."""
+        while True:
+            (index,) = item_indices(self.seed, self.position, 1, self.size)
+            self.position += 1
+            yield index
+
+    def _chosen(
+        self, candidates: Iterable[int], n: int, rng: random.Random
+    ) -> list[tuple[int, Item]]:
         chosen: list[tuple[int, Item]] = []
         passed: list[tuple[float, int, Item]] = []
-        while len(chosen) < n and len(chosen) + len(passed) < TRIES * n:
-            (index,) = item_indices(self.seed, self.position, 1, size)
-            self.position += 1
+        for index in itertools.islice(candidates, TRIES * n):
             item = self.environment.item(index, "train")
             weight = self.weight(index, item)
             if rng.random() < weight:
                 chosen.append((index, item))
             else:
                 passed.append((weight, index, item))
+            if len(chosen) == n:
+                break
         passed.sort(key=lambda one: -one[0])
-        self._asked = chosen + [(index, item) for _, index, item in passed[: n - len(chosen)]]
-        return [item for _, item in self._asked]
+        return chosen + [(index, item) for _, index, item in passed[: n - len(chosen)]]
 
     def weight(self, index: int, item: Item) -> float:
         """Return the probability with which an item is taken."""
@@ -79,20 +100,20 @@ class AdaptiveOrder(Order):
         return max(FLOOR, 4 * rate * (1 - rate))
 
     def learn(self, samples: Sequence[Sample]) -> None:
-        """Take in how the items of the update were solved."""
+        """Take in how the items of the update were solved, in all its rounds."""
         self.levels = {
             level: (MEMORY * solved, MEMORY * count)
             for level, (solved, count) in self.levels.items()
         }
-        group = len(samples) // len(self._asked)
-        for place, (index, item) in enumerate(self._asked):
-            own = [s.score.value for s in samples[place * group : (place + 1) * group]]
-            rates = [min(1.0, max(0.0, value)) for value in own if value is not None]
-            if not rates:
-                continue
+        solved_by: dict[int, list[float]] = {}
+        for sample in samples:
+            if (value := sample.score.value) is not None:
+                solved_by.setdefault(sample.group, []).append(min(1.0, max(0.0, value)))
+        for place, rates in solved_by.items():
+            index, item = self.asked[place]
             solved, count = self.levels.get(_level(item), (0.0, 0.0))
             self.levels[_level(item)] = (solved + sum(rates), count + len(rates))
-            if self.environment.size("train") <= SHUFFLED:
+            if self.size <= SHUFFLED:
                 self.solved[index] = (sum(rates), float(len(rates)))
 
     def state(self) -> dict[str, Any]:

@@ -9,7 +9,9 @@ that attend (``L`` layers, ``D`` the width of all query heads); a backward pass 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from bakeoff.types import Algorithm
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -24,6 +26,11 @@ class FlopModel:
     body_weights: int
     head_weights: int
     attention_width: int
+    linear_sides: int
+
+    def adapter(self, tokens: int) -> int:
+        """FLOPs of ``tokens`` through an adapter of rank 1 beside every matrix."""
+        return 2 * self.linear_sides * tokens
 
     def forward(self, prompt: int, completion: int, logits: int) -> int:
         """FLOPs of a sequence of ``prompt + completion`` tokens, ``logits`` of them with logits."""
@@ -37,13 +44,66 @@ class FlopModel:
 
 
 def flop_model(model: PreTrainedModel) -> FlopModel:
-    """Read the sizes off a transformers model."""
+    """Read the sizes off a transformers model; those of adapters in it are not counted."""
     config = model.config.get_text_config()
     embedding = model.get_input_embeddings().weight
-    matrices = sum(p.numel() for p in model.base_model.parameters() if p.dim() >= 2)
+    matrices = [
+        weight
+        for name, weight in model.base_model.named_parameters()
+        if weight.dim() >= 2 and weight is not embedding and "lora_" not in name
+    ]
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     return FlopModel(
-        body_weights=matrices - embedding.numel(),
+        body_weights=sum(weight.numel() for weight in matrices),
         head_weights=embedding.numel(),
         attention_width=config.num_hidden_layers * config.num_attention_heads * head_dim,
+        linear_sides=sum(sum(weight.shape[-2:]) for weight in matrices),
     )
+
+
+class Passes(NamedTuple):
+    """What learning from a completion costs in one update, in forward passes.
+
+    Attributes:
+        policy: passes with logits, of the policy and the reference.
+        critic: passes without.
+        adapter: passes through an adapter, times its rank.
+    """
+
+    policy: int
+    critic: int
+    adapter: int = 0
+
+
+def passes(algorithm: Algorithm, update: int, *, rank: int = 0, critic_rank: int = 0) -> Passes:
+    """Return what an update costs for each completion that it learns from.
+
+    A backward pass is two forward ones, for the gradients of the activations and of the weights;
+    frozen weights under an adapter save the second. A head costs next to nothing, so a critic that
+    is one costs the pass before the update, and a pass for each step in which it learns alone.
+
+    Args:
+        algorithm: whose update it is.
+        update: which one, 0 for the first: the first may be the critic's alone.
+        rank: of the policy's adapter on frozen weights; 0 if all of its weights train.
+        critic_rank: of the critic's, if that is one.
+
+    Example:
+        >>> from bakeoff.algorithms import make
+        >>> passes(make("ppo:epochs=2"), 0)
+        Passes(policy=6, critic=7, adapter=0)
+        >>> passes(make("ppo:critic=lora"), 0, rank=16, critic_rank=16)
+        Passes(policy=2, critic=3, adapter=112)
+    """
+    plan = algorithm.critic
+    alone = plan is not None and update < plan.warmup
+    again = int(algorithm.mismatch is not None)
+    policy = 0 if alone else (2 if rank else 3) * algorithm.epochs
+    policy += algorithm.needs_reference + again
+    adapter = rank * ((0 if alone else 3 * algorithm.epochs) + again)
+    if plan is None:
+        return Passes(policy, 0, adapter)
+    if plan.kind == "lora":
+        adapter += critic_rank * (1 + 3 * algorithm.epochs)
+    step = {"separate": 3, "shared": int(alone), "lora": 2}[plan.kind]
+    return Passes(policy, 1 + step * algorithm.epochs, adapter)

@@ -1,29 +1,35 @@
-"""The models of a run, their optimisers, and one optimiser step of each."""
+"""The models of a run at work: what they say of a batch, and one optimiser step after the other."""
 
 from __future__ import annotations
 
-import copy
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from bakeoff.training.batch import micro_batches, minibatches
+from bakeoff.algorithms.stages import corrected, weighted
+from bakeoff.training import adapters
+from bakeoff.training.batch import minibatches
 from bakeoff.training.config import TrainConfig
-from bakeoff.training.ledger import Ledger, grad_bytes, optimizer_bytes, weight_bytes
+from bakeoff.training.critics import watched
+from bakeoff.training.flops import Passes, passes
+from bakeoff.training.ledger import Ledger, tensor_bytes
+from bakeoff.training.matching import copy_bytes, matched, mean_kl, no_step
 from bakeoff.training.meter import Meter
-from bakeoff.training.optimizer import adamw, schedule
-from bakeoff.training.scoring import Critic, token_logps
+from bakeoff.training.models import ADAPTER, CRITIC_RANK, learning_rates, models
+from bakeoff.training.optimizer import adamw, schedule, trained
+from bakeoff.training.scoring import token_logps
+from bakeoff.training.statistics import correction_metrics
+from bakeoff.training.steps import Diverged as Diverged
+from bakeoff.training.steps import Losses, apply, backward, clipped
 from bakeoff.types import Algorithm, Batch, Metrics
 
 if TYPE_CHECKING:
     from bakeoff.models.loading import LanguageModel
-
-
-class Diverged(ArithmeticError):
-    """A loss, a gradient or a model's output is no longer finite."""
 
 
 class Learner:
@@ -32,7 +38,8 @@ class Learner:
     Attributes:
         policy: the model that is trained.
         critic: a value model, if the algorithm has a value loss.
-        reference: a frozen copy of the policy at the start, if the algorithm needs one.
+        reference: a frozen copy of the policy at the start, if the algorithm needs one and the
+            policy is no LoRA, whose base is that already.
         ledger: the bytes that all of them hold.
     """
 
@@ -42,62 +49,119 @@ class Learner:
         algorithm: Algorithm,
         config: TrainConfig,
         ledger: Ledger,
+        *,
+        seed: int = 0,
     ) -> None:
-        rate, critic_rate = config.optimizer.learning_rate, config.optimizer.critic_learning_rate
-        assert rate is not None, "the caller resolves the model's default learning rate"
+        """Set up the models and their optimisers.
+
+        Args:
+            language_model: the policy, which is trained in place.
+            algorithm: says which other models there are.
+            config: with ``learning_rate`` filled in.
+            ledger: is told what the models hold.
+            seed: the experiment's; an adapter's first weights come from it.
+        """
         self.config, self.algorithm, self.ledger = config, algorithm, ledger
         self.temperature = config.sampling.temperature or 1.0
-        self.policy = language_model.model.eval()  # eval: no dropout, so that ratios start at 1
-        self.policy.requires_grad_(True)
-        self.critic = Critic(self.policy).eval() if algorithm.critic else None
-        self.reference = (
-            copy.deepcopy(self.policy).requires_grad_(False) if algorithm.needs_reference else None
-        )
-        self.rates = [rate, rate if critic_rate is None else critic_rate]
-        self.optimizer = adamw(self.policy.parameters(), rate, config.optimizer)
+        self.lora = config.lora.lora_rank > 0
+        policy = language_model.model.eval()  # eval: no dropout, so that ratios start at 1
+        self.models = models(policy, algorithm, config.lora, seed)
+        self.policy, self.critic, self.reference = self.models
+        self.rates = learning_rates(config.optimizer, config.lora, algorithm)
+        moving = adapters.parameters(policy, ADAPTER) if self.lora else policy.parameters()
+        self.optimizer = adamw(moving, self.rates[0], config.optimizer)
         self.critic_optimizer = (
             adamw(self.critic.parameters(), self.rates[1], config.optimizer)
-            if self.critic
+            if self.critic is not None
             else None
         )
-        ledger.set("policy_weights", weight_bytes(self.policy))
-        ledger.set("critic_weights", weight_bytes(self.critic))
-        ledger.set("reference_weights", weight_bytes(self.reference))
+        self._sampler_gap: float | None = None
+        for name, held in self.models.held().items():
+            model = getattr(self.models, name)
+            buffers = model.buffers() if model is not None else ()
+            ledger.set(f"{name}_weights", tensor_bytes([*held, *buffers]))
+        if config.optimizer.match != "none":
+            ledger.set("other_tensors", copy_bytes(self.optimizer))
 
     def predicted_bytes(self) -> dict[str, int]:
-        """Bytes by formula: weights and gradients once, and AdamW's two averages in fp32."""
-        predicted = {}
-        for name, module in (("policy", self.policy), ("critic", self.critic)):
-            if module is not None:
-                weights = [p for p in module.parameters() if p.requires_grad]
-                predicted[f"{name}_weights"] = sum(p.numel() * p.element_size() for p in weights)
-                predicted[f"{name}_grads"] = predicted[f"{name}_weights"]
+        """Bytes by formula: weights, gradients of what trains, and AdamW's two fp32 averages."""
+        predicted = {
+            f"{name}_weights": sum(p.numel() * p.element_size() for p in held)
+            for name, held in self.models.held().items()
+            if held
+        }
+        for name, optimizer in (("policy", self.optimizer), ("critic", self.critic_optimizer)):
+            if optimizer is not None:
+                weights = trained(optimizer)
+                predicted[f"{name}_grads"] = sum(p.numel() * p.element_size() for p in weights)
                 predicted[f"{name}_optimizer"] = 2 * 4 * sum(p.numel() for p in weights)
-        if self.reference is not None:
-            predicted["reference_weights"] = predicted["policy_weights"]
         return predicted
+
+    def passes(self, update: int) -> Passes:
+        """Return what an update (0 for the first) costs each completion that it learns from."""
+        rank = self.config.lora.lora_rank
+        return passes(self.algorithm, update, rank=rank, critic_rank=rank or CRITIC_RANK)
+
+    @contextmanager
+    def sampling(self) -> Iterator[None]:
+        """Make the policy ready to sample: a LoRA is merged into its base meanwhile."""
+        if not self.lora:
+            yield
+            return
+        with adapters.merged(self.policy, ADAPTER) as extra_bytes:
+            self.ledger.set("merged_weights", extra_bytes)
+            yield
 
     @torch.no_grad()
     def annotate(self, batch: Batch, meter: Meter) -> Batch:
-        """Return the batch with the critic's values and the reference's log-probabilities."""
-        if self.critic is not None:
+        """Return the batch with what the models say of it before the update.
+
+        The critic's values, ``value_BT`` and ``value_end_B``; the reference's log-probabilities;
+        and if the algorithm corrects the mismatch of sampler and training model, the policy's own
+        log-probabilities in the place of the sampler's, and ``correction_BT``.
+        """
+        tokens = int(batch.mask_BT.sum())
+        if (critic := self.critic) is not None:
             with meter.phase("values") as phase:
-                phase.tokens += int(batch.mask_BT.sum())
-                batch = batch._replace(value_BT=self._in_pieces(batch, self.critic))
-        if self.reference is not None:
-            reference = self.reference
-            with meter.phase("ref_logprob") as phase:
-                phase.tokens += int(batch.mask_BT.sum())
-                logp_ref_BT = self._in_pieces(
-                    batch, lambda b: token_logps(reference, b, temperature=self.temperature)[0]
+                phase.tokens += tokens
+                value_BT, value_end_B = self._in_pieces(
+                    batch, lambda piece: critic.read(critic.states(piece), piece)
                 )
-                batch = batch._replace(logp_ref_BT=logp_ref_BT)
+                batch = batch._replace(value_BT=value_BT, value_end_B=value_end_B)
+        if self.algorithm.needs_reference:
+            with meter.phase("ref_logprob") as phase:
+                phase.tokens += tokens
+                batch = batch._replace(logp_ref_BT=self.reference_logps(batch))
+        if self.algorithm.mismatch is not None:
+            with meter.phase("old_logprob") as phase:
+                phase.tokens += tokens
+                (logp_BT,) = self._in_pieces(batch, self._logps)
+                self._sampler_gap = _largest_gap(logp_BT, batch)
+                batch = corrected(self.algorithm, batch, logp_BT)
         return batch
 
-    def _in_pieces(self, batch: Batch, forward: Callable[[Batch], Tensor]) -> Tensor:
+    @torch.no_grad()
+    def reference_logps(self, batch: Batch) -> Tensor:
+        """Return ``logp_ref_BT``: log-probabilities under the initial policy.
+
+        That is the base of a LoRA policy with its adapters off, or the frozen copy.
+        """
+        model = self.policy if self.reference is None else self.reference
+        with adapters.using(model, None):
+            (logp_BT,) = self._in_pieces(
+                batch, lambda piece: token_logps(model, piece, temperature=self.temperature)[:1]
+            )
+        return logp_BT
+
+    def _logps(self, batch: Batch) -> tuple[Tensor]:
+        return token_logps(self.policy, batch, temperature=self.temperature)[:1]
+
+    def _in_pieces(
+        self, batch: Batch, forward: Callable[[Batch], tuple[Tensor, ...]]
+    ) -> list[Tensor]:
         rows = torch.arange(len(batch.reward_B), device=batch.reward_B.device)
         pieces = [forward(batch.rows(r)) for r in torch.split(rows, self.config.micro_batch)]
-        return torch.cat(pieces)
+        return [torch.cat(column) for column in zip(*pieces, strict=True)]
 
     def learn(self, batch: Batch, seed: int, update: int, meter: Meter) -> Metrics:
         """Make all optimiser steps of one update; return metrics averaged over them.
@@ -105,81 +169,119 @@ class Learner:
         Raises:
             Diverged: a loss or a gradient is not finite.
         """
-        algorithm = self.algorithm
+        algorithm, alone = self.algorithm, self._critic_alone(update)
         factor = schedule(update, self.config.updates, self.config.optimizer)
+        metrics = correction_metrics(batch)
+        if self._sampler_gap is not None:
+            metrics["logp_mismatch/max"] = self._sampler_gap
         steps: list[Metrics] = []
         for epoch in range(algorithm.epochs):
             for mini in minibatches(batch, self.config.minibatches, seed, update, epoch):
-                mini = mini._replace(weight_BT=algorithm.aggregate(mini.mask_BT, mini.limit_B))
+                mini = weighted(algorithm, mini)
                 tokens = int(mini.mask_BT.sum())
-                with meter.phase("update_policy") as phase:
-                    phase.tokens += tokens
-                    metrics = self._policy_step(mini, factor)
-                if self.critic is not None:
+                step: Metrics = {}
+                if not alone:
+                    with meter.phase("update_policy") as phase:
+                        phase.tokens += tokens
+                        step |= self._policy_step(mini, factor)
+                if self.critic is not None and (alone or not self._shared):
                     with meter.phase("update_critic") as phase:
                         phase.tokens += tokens
-                        metrics |= self._critic_step(mini, factor)
-                steps.append(metrics)
-        # the mismatch can only be seen before the first step: after it the policy has moved
-        first = {
-            key: steps[0].pop(key) for key in list(steps[0]) if key.startswith("logp_mismatch")
-        }
-        names = steps[-1].keys() - first.keys()
-        means = {name: sum(step[name] for step in steps) / len(steps) for name in sorted(names)}
-        return {**means, **first, "lr": self.rates[0] * factor}
+                        step |= self._critic_step(mini, factor)
+                steps.append(step)
+        # the sampler's gap can only be seen before the first step: after it the policy has moved
+        gaps = [step.pop("logp_mismatch/max") for step in steps if "logp_mismatch/max" in step]
+        if gaps and algorithm.mismatch is None and not algorithm.on_gold:
+            metrics["logp_mismatch/max"] = gaps[0]
+        # a sum that a step does not mention is 0, as it is where a micro-batch does not
+        for name in sorted(set().union(*steps)):
+            metrics[name] = sum(step.get(name, 0.0) for step in steps) / len(steps)
+        if not alone:
+            metrics["lr"] = self.rates[0] * factor
+        if self.critic is not None:
+            metrics["lr/critic"] = self.rates[1] * factor
+        return metrics
+
+    @property
+    def _shared(self) -> bool:
+        return self.algorithm.critic is not None and self.algorithm.critic.kind == "shared"
+
+    def _critic_alone(self, update: int) -> bool:
+        """Tell whether only the critic learns in an update."""
+        return self.algorithm.critic is not None and update < self.algorithm.critic.warmup
 
     def _policy_step(self, mini: Batch, factor: float) -> Metrics:
+        """Make one step of the policy, and of the critic if it is a head on the policy."""
+        plan = self.algorithm.critic
+        before: list[tuple[Batch, Tensor]] = []
         gaps = [0.0]
 
-        def loss(micro: Batch) -> tuple[Tensor, Metrics]:
-            logp_BT, entropy_BT = token_logps(self.policy, micro, temperature=self.temperature)
-            gap_BT = (logp_BT.detach() - micro.logp_old_BT).abs() * micro.mask_BT
-            gaps.append(float(gap_BT.max()))
+        def losses(micro: Batch) -> tuple[Losses, Metrics]:
+            with watched(self.policy.base_model) as states:
+                logp_BT, entropy_BT = token_logps(self.policy, micro, temperature=self.temperature)
+            gaps.append(_largest_gap(logp_BT, micro))
+            if self.config.optimizer.match == "kl":
+                before.append((micro, logp_BT.detach()))
             loss, sums = self.algorithm.policy_loss(micro, logp_BT)
-            return loss, {**sums, "entropy": float(entropy_BT.sum())}
+            found = {"policy": loss}
+            if self._shared:
+                value_loss, value_sums = self._value_loss(micro, states[0])
+                found["value"], sums = value_loss, {**sums, **value_sums}
+            return found, {**sums, "entropy": float(entropy_BT.sum())}
 
-        metrics = self._backward(mini, "policy", loss)
-        norm = self._step(self.policy, self.optimizer, self.rates[0] * factor, "policy")
-        return {**metrics, "grad_norm": norm, "logp_mismatch/max": max(gaps)}
+        metrics = backward(
+            mini, self.config.micro_batch, losses, value_coef=plan.coef if plan else 1.0
+        )
+        norm = clipped(self.optimizer, self.config.optimizer.max_grad_norm, "policy")
+        metrics |= {"grad_norm": norm, "logp_mismatch/max": max(gaps)}
+        step = functools.partial(
+            apply, self.optimizer, self.rates[0] * factor, self.ledger, "policy"
+        )
+        if self.config.optimizer.match == "none":
+            step()
+        elif norm > 0:
+            measured = functools.partial(self._kl_since, before)
+            metrics |= matched(self.optimizer, self.config.optimizer, factor, step, measured)
+        else:  # without a gradient there is no direction to go a given length
+            self.optimizer.zero_grad(set_to_none=True)
+            metrics |= no_step(self.config.optimizer)
+        if self._shared:
+            metrics |= self._move_critic(factor)
+        return metrics
 
     def _critic_step(self, mini: Batch, factor: float) -> Metrics:
-        critic, optimizer = self.critic, self.critic_optimizer
-        plan = self.algorithm.critic
-        assert critic is not None and optimizer is not None and plan is not None
-        metrics = self._backward(mini, "value", lambda micro: plan.loss(micro, critic(micro)))
-        norm = self._step(critic, optimizer, self.rates[1] * factor, "critic")
-        return {**metrics, "grad_norm/critic": norm}
+        critic = self.critic
+        assert critic is not None
 
-    def _backward(
-        self, mini: Batch, name: str, loss_of: Callable[[Batch], tuple[Tensor, Metrics]]
-    ) -> Metrics:
-        """Add up the gradients of an optimiser step's micro-batches; return its loss and metrics.
+        def losses(micro: Batch) -> tuple[Losses, Metrics]:
+            loss, sums = self._value_loss(micro, critic.states(micro))
+            return {"value": loss}, sums
 
-        The loss is ``loss/<name>``; the metrics, sums over tokens, become means over tokens.
-        """
-        loss_sum, sums = 0.0, dict[str, float]()
-        for micro in micro_batches(mini, self.config.micro_batch):
-            loss, micro_sums = loss_of(micro)
-            if not math.isfinite(loss.item()):
-                raise Diverged(f"the {name} loss is {loss.item()}")
-            loss.backward()  # type: ignore[no-untyped-call]
-            loss_sum += loss.item()
-            for key, value in micro_sums.items():
-                sums[key] = sums.get(key, 0.0) + value
-        tokens = float(mini.mask_BT.sum())
-        return {f"loss/{name}": loss_sum, **{key: value / tokens for key, value in sums.items()}}
+        metrics = backward(mini, self.config.micro_batch, losses)
+        return {**metrics, **self._move_critic(factor)}
 
-    def _step(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, rate: float, name: str
-    ) -> float:
-        """Clip, step and clear the gradients of one model; return their norm before clipping."""
-        norm = nn.utils.clip_grad_norm_(model.parameters(), self.config.optimizer.max_grad_norm)
-        if not math.isfinite(norm.item()):
-            raise Diverged(f"the gradient norm of the {name} is {norm.item()}")
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.step()
-        self.ledger.set(f"{name}_grads", grad_bytes(model))
-        self.ledger.set(f"{name}_optimizer", optimizer_bytes(optimizer))
-        optimizer.zero_grad(set_to_none=True)
-        return norm.item()
+    def _value_loss(self, micro: Batch, hidden_BSH: Tensor) -> tuple[Tensor, Metrics]:
+        critic, plan = self.critic, self.algorithm.critic
+        assert critic is not None and plan is not None
+        return plan.loss(micro, critic.read(hidden_BSH, micro)[0])
+
+    def _move_critic(self, factor: float) -> Metrics:
+        optimizer = self.critic_optimizer
+        assert optimizer is not None
+        norm = clipped(optimizer, self.config.optimizer.max_grad_norm, "critic")
+        apply(optimizer, self.rates[1] * factor, self.ledger, "critic")
+        return {"grad_norm/critic": norm}
+
+    @torch.no_grad()
+    def _kl_since(self, before: list[tuple[Batch, Tensor]]) -> float:
+        pieces = [(old_BT, self._logps(micro)[0], micro.mask_BT) for micro, old_BT in before]
+        kl = mean_kl(pieces)
+        if not math.isfinite(kl):
+            raise Diverged(f"the KL of a step is {kl}")
+        return kl
+
+
+def _largest_gap(logp_BT: Tensor, batch: Batch) -> float:
+    """Return the largest difference to ``logp_old_BT``, in nats."""
+    gap_BT = (logp_BT.detach() - batch.logp_old_BT).masked_fill(batch.mask_BT == 0, 0.0)
+    return float(gap_BT.abs().max())

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 COMPONENTS = (
     "policy_weights",
     "critic_weights",
     "reference_weights",
+    "merged_weights",
     "policy_grads",
     "critic_grads",
     "policy_optimizer",
@@ -32,8 +33,13 @@ COMPONENTS = (
 LIVES_IN = {
     "policy_grads": ("update_policy",),
     "critic_grads": ("update_critic",),
+    "merged_weights": ("rollout", "eval"),
     "kv_cache": ("rollout", "eval"),
-    "rollout_buffer": ("values", "ref_logprob", "advantage", "update_policy", "update_critic"),
+    "rollout_buffer": (
+        *("values", "ref_logprob", "old_logprob", "advantage"),
+        *("update_policy", "update_critic"),
+    ),
+    "other_tensors": ("update_policy",),
 }
 """Components that exist only within some phases."""
 
@@ -83,16 +89,6 @@ def tensor_bytes(tensors: Iterable[Tensor | None]) -> int:
     """Bytes of the distinct storages behind some tensors; shared ones count once."""
     storages = {t.untyped_storage()._cdata: t.untyped_storage() for t in tensors if t is not None}
     return sum(storage.nbytes() for storage in storages.values())
-
-
-def weight_bytes(module: nn.Module | None) -> int:
-    """Bytes of a module's parameters and buffers, tied ones once."""
-    return tensor_bytes([*module.parameters(), *module.buffers()]) if module is not None else 0
-
-
-def grad_bytes(module: nn.Module) -> int:
-    """Bytes of the gradients that exist now."""
-    return tensor_bytes(p.grad for p in module.parameters())
 
 
 def optimizer_bytes(optimizer: Optimizer) -> int:

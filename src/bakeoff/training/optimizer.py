@@ -22,6 +22,11 @@ def adamw(
     )
 
 
+def trained(optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
+    """Return the parameters that an optimiser moves."""
+    return [weight for group in optimizer.param_groups for weight in group["params"]]
+
+
 def schedule(update: int, updates: int, config: OptimizerConfig) -> float:
     """Return the factor on the learning rate in an update (0 for the first).
 

@@ -29,13 +29,30 @@ class Counters:
         return asdict(self)
 
 
+GOLD = Score(None, reason="a gold reply is not scored")
+"""The score of what nobody wrote."""
+
+
 @dataclass(frozen=True)
 class Sample:
-    """One completion and how it was judged."""
+    """One completion and how it was judged.
+
+    Attributes:
+        item: what was asked.
+        completion: what was written.
+        score: what came of it; ``GOLD`` of a gold reply.
+        group: which of the update's items it answers, in the order in which they were asked.
+    """
 
     item: Item
     completion: Completion
     score: Score
+    group: int = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may be learned from: it has a score, or is a gold reply and needs none."""
+        return self.score.value is not None or self.score is GOLD
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,7 @@ class Report:
         samples: training completions that are kept for people to read.
         eval_samples: every completion of the evaluation.
         counters: of the run, after this update.
+        completions: how many there were in the update: the metrics of completions are over them.
     """
 
     update: int
@@ -59,3 +77,4 @@ class Report:
     samples: Sequence[Sample]
     eval_samples: Sequence[Sample]
     counters: Counters = field(default_factory=Counters)
+    completions: int = 0

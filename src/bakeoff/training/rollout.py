@@ -61,7 +61,7 @@ def rollout(
                 said = environment.turn(item, episode.replies)
             if said is None:
                 continue
-            longer = _observed(episode, language_model.observation_ids(said))
+            longer = observed(episode, language_model.observation_ids(said))
             if fits(longer, decoding, language_model):
                 asked[number] = longer
             else:
@@ -72,11 +72,11 @@ def rollout(
         replies = sampler.sample(contexts, 1, decoding, stream_seed("turn", seed, turn))
         cache_bytes = max(cache_bytes, sampler.kv_cache_bytes)
         for (number, episode), reply in zip(asked.items(), replies, strict=True):
-            completions[number] = _answered(episode, reply, language_model)
+            completions[number] = answered(episode, reply, language_model)
     return list(zip(owners, completions, strict=True)), cache_bytes
 
 
-def _observed(episode: Completion, ids: tuple[int, ...]) -> Completion:
+def observed(episode: Completion, ids: tuple[int, ...]) -> Completion:
     """Return an episode with the tokens of an observation at its end."""
     return replace(
         episode,
@@ -86,7 +86,7 @@ def _observed(episode: Completion, ids: tuple[int, ...]) -> Completion:
     )
 
 
-def _answered(episode: Completion, reply: Completion, language_model: LanguageModel) -> Completion:
+def answered(episode: Completion, reply: Completion, language_model: LanguageModel) -> Completion:
     """Return an episode with another reply at its end."""
     token_ids = episode.token_ids + reply.token_ids
     return replace(

@@ -1,12 +1,11 @@
-"""Log-probabilities and values of tokens that were sampled before: the passes of training."""
+"""Log-probabilities of tokens that were sampled before: the policy's passes in training."""
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bakeoff.types import Batch
 
@@ -36,10 +35,7 @@ def token_logps(
     Both are of the distribution at the sampling temperature, computed in fp32, in nats, and 0
     where the mask is.
     """
-    inputs = model_inputs(batch)
-    tokens = batch.token_BT.shape[1]
-    logits_BTV = model(**inputs, use_cache=False, logits_to_keep=tokens + 1).logits[:, :-1]
-    logits_BTV = logits_BTV.float() / temperature
+    logits_BTV = _logits(model, batch, temperature)
     normaliser_BT = logits_BTV.logsumexp(-1)
     chosen_BT = logits_BTV.gather(-1, batch.token_BT[..., None])[..., 0]
     logp_BT = (chosen_BT - normaliser_BT).masked_fill(batch.mask_BT == 0, 0.0)
@@ -54,24 +50,15 @@ def token_logps(
     return logp_BT, entropy_BT * batch.mask_BT
 
 
-class Critic(nn.Module):
-    """A value model of its own: the policy's transformer, copied, and a linear head.
+@torch.no_grad()
+def distribution(model: PreTrainedModel, batch: Batch, *, temperature: float = 1.0) -> Tensor:
+    """Return ``logp_BTV``, the distribution that each of the batch's tokens was drawn from."""
+    return _logits(model, batch, temperature).log_softmax(-1)
 
-    The head is fp32 and starts at zero, so every value is 0 at first and the first advantages are
-    the plain returns; a bf16 head could not tell values near 1 apart.
-    """
 
-    def __init__(self, policy: PreTrainedModel) -> None:
-        super().__init__()
-        self.backbone: Any = copy.deepcopy(policy.base_model)
-        hidden_size = policy.config.get_text_config().hidden_size
-        self.head = nn.Linear(hidden_size, 1, dtype=torch.float32).to(policy.device)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Return ``value_BT``: the expected score just before each token is written."""
-        tokens = batch.token_BT.shape[1]
-        hidden_BSH = self.backbone(**model_inputs(batch), use_cache=False).last_hidden_state
-        value_BT: Tensor = self.head(hidden_BSH[:, -tokens - 1 : -1].float())[..., 0]
-        return value_BT * batch.mask_BT
+def _logits(model: PreTrainedModel, batch: Batch, temperature: float) -> Tensor:
+    """Return ``logits_BTV`` in fp32, those from which each of the batch's tokens was drawn."""
+    tokens = batch.token_BT.shape[1]
+    output = model(**model_inputs(batch), use_cache=False, logits_to_keep=tokens + 1)
+    logits_BTV: Tensor = output.logits[:, :-1].float()
+    return logits_BTV / temperature

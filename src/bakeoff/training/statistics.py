@@ -15,6 +15,17 @@ from bakeoff.types import Batch, Metrics
 LEVEL = "level_"
 """What the name of a level's mean score begins with."""
 
+TAKEN = ("mean", "std", "greedy")
+"""Names that no reward part may have."""
+
+
+def length_metrics(samples: Sequence[Sample]) -> Metrics:
+    """Return how long some completions are, at least one, and how many were cut off."""
+    return {
+        "completions/mean_length": fmean(s.completion.sampled for s in samples),
+        "completions/truncated_frac": fmean(s.completion.truncated for s in samples),
+    }
+
 
 def sample_metrics(samples: Sequence[Sample], *, score: str) -> Metrics:
     """Return score, parts and lengths of some completions.
@@ -29,9 +40,7 @@ def sample_metrics(samples: Sequence[Sample], *, score: str) -> Metrics:
     """
     scored = [s for s in samples if s.score.value is not None]
     values = [float(s.score.value) for s in scored if s.score.value is not None]
-    metrics: Metrics = {
-        "completions/mean_length": fmean(s.completion.sampled for s in samples),
-        "completions/truncated_frac": fmean(s.completion.truncated for s in samples),
+    metrics = length_metrics(samples) | {
         "completions/unscored_frac": 1 - len(values) / len(samples),
         "completions/malformed_frac": fmean(bool(s.score.malformed) for s in samples),
     }
@@ -41,7 +50,7 @@ def sample_metrics(samples: Sequence[Sample], *, score: str) -> Metrics:
     if values:
         metrics |= {f"{score}/mean": fmean(values), f"{score}/std": pstdev(values)}
     for name in sorted({name for s in scored for name in s.score.parts}):
-        if name in ("mean", "std") or name.startswith(LEVEL):
+        if name in TAKEN or name.startswith(LEVEL):
             raise UsageError(f"a reward part may not be named '{name}': the score's {name} is")
         metrics[f"{score}/{name}"] = fmean(
             s.score.parts[name] for s in scored if name in s.score.parts
@@ -56,21 +65,64 @@ def sample_metrics(samples: Sequence[Sample], *, score: str) -> Metrics:
     return metrics
 
 
-def batch_metrics(batch: Batch) -> Metrics:
-    """Return what the advantages were made of: groups without spread, and the critic's fit.
+def group_metrics(samples: Sequence[Sample], greedy: Sequence[Sample]) -> Metrics:
+    """Return what the groups of an update are like, before any filter.
 
-    ``groups/zero_std_frac`` is the share of groups whose completions all have one reward;
-    ``explained_variance`` is ``1 - Var(R - V) / Var(R)`` over tokens, missing if R is constant.
+    ``groups/zero_std_frac`` is the share of groups whose completions all have one reward, of those
+    in which any could be scored; ``reward/greedy`` is the mean over greedy replies with a score.
     """
-    groups = torch.unique(batch.group_B)
-    spread_B = group_std(batch.reward_B, batch.group_B) > 0
-    spread = torch.unique(batch.group_B[spread_B])
-    metrics: Metrics = {"groups/zero_std_frac": 1 - len(spread) / len(groups)}
-    if batch.return_BT is not None and batch.value_BT is not None:
-        counted_BT = batch.mask_BT > 0
-        return_N = batch.return_BT[counted_BT].double()
-        error_N = return_N - batch.value_BT[counted_BT].double()
-        variance = float(return_N.var(correction=0))
-        if variance > 0:
-            metrics["explained_variance"] = 1 - float(error_N.var(correction=0)) / variance
+    metrics: Metrics = {}
+    scored = [(s.group, s.score.value) for s in samples if s.score.value is not None]
+    if scored:
+        group_B = torch.tensor([group for group, _ in scored])
+        spread_B = group_std(torch.tensor([reward for _, reward in scored]), group_B) > 0
+        spread = torch.unique(group_B[spread_B])
+        metrics["groups/zero_std_frac"] = 1 - len(spread) / len(torch.unique(group_B))
+    baselines = [s.score.value for s in greedy if s.score.value is not None]
+    if baselines:
+        metrics["reward/greedy"] = fmean(baselines)
     return metrics
+
+
+def filter_metrics(samples: Sequence[Sample], learned: Sequence[Sample]) -> Metrics:
+    """Return what an algorithm's filter left of an update's samples.
+
+    ``groups/kept_frac`` is the share of the groups of which anything is learned from;
+    ``completions/dropped_frac`` the share of completions that the filter left out, those that
+    could not be scored not among them.
+    """
+    groups, kept = ({s.group for s in some} for some in (samples, learned))
+    dropped = sum(s.usable for s in samples) - len(learned)
+    return {
+        "groups/kept_frac": len(kept) / len(groups),
+        "completions/dropped_frac": dropped / len(samples),
+    }
+
+
+def critic_metrics(batch: Batch) -> Metrics:
+    """Return the critic's fit, ``explained_variance``, if there is a critic.
+
+    It is ``1 - Var(R - V) / Var(R)`` over tokens, missing if R is constant but for the rounding of
+    ``R = A + V`` in fp32.
+    """
+    if batch.return_BT is None or batch.value_BT is None:
+        return {}
+    counted_BT = batch.mask_BT > 0
+    return_N, value_N = batch.return_BT[counted_BT].double(), batch.value_BT[counted_BT].double()
+    error_N = return_N - value_N
+    variance = float(return_N.var(correction=0))
+    if variance <= 1e-10 * float((return_N**2 + value_N**2).mean()):
+        return {}
+    return {"explained_variance": 1 - float(error_N.var(correction=0)) / variance}
+
+
+def correction_metrics(batch: Batch) -> Metrics:
+    """Return mean, least and largest of the weights that correct the mismatch, if there are any."""
+    if batch.correction_BT is None:
+        return {}
+    weight_N = batch.correction_BT[batch.mask_BT > 0]
+    return {
+        "mismatch/weight_mean": float(weight_N.mean()),
+        "mismatch/weight_min": float(weight_N.min()),
+        "mismatch/weight_max": float(weight_N.max()),
+    }

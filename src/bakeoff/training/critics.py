@@ -1,0 +1,156 @@
+"""Critics: what a completion is expected to earn, before each of its tokens and after the last.
+
+A critic is a linear head on the last hidden states of a transformer, its backbone:
+
+    separate   a copy of the policy's, all of it trained
+    shared     the policy's own: one forward pass gives log-probabilities and values
+    lora       the initial weights, frozen, with a low-rank adapter that is trained
+
+A copy of the initial weights that is there anyway serves ``lora`` too: the base of a LoRA policy,
+or the reference model. The head is fp32 and starts at zero, so every value is 0 at first and the
+first advantages are the plain returns; a bf16 head could not tell values near 1 apart.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from bakeoff.training import adapters
+from bakeoff.training.scoring import model_inputs
+from bakeoff.types import Batch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+ADAPTER = "critic"
+"""The name of a critic's adapter."""
+
+
+class Critic(nn.Module):
+    """A value head and the hidden states that it reads.
+
+    Attributes:
+        head: from a hidden state to a value.
+        backbone: the transformer, if it is the critic's own.
+        adapter: the parameters of its adapter, if it has one.
+    """
+
+    def __init__(
+        self,
+        states: Callable[[Batch], Tensor],
+        like: PreTrainedModel,
+        *,
+        backbone: nn.Module | None = None,
+        adapter: Sequence[nn.Parameter] = (),
+    ) -> None:
+        """Put a head of zeros on hidden states.
+
+        Args:
+            states: ``batch -> hidden_BSH``, the last ones of a transformer over prompt and tokens.
+            like: a model of the same hidden size, on the same device.
+            backbone: the transformer behind ``states``, if it belongs to this critic alone.
+            adapter: those of its parameters that train, if they are an adapter.
+        """
+        super().__init__()
+        self.states = states
+        self.backbone = backbone
+        self.adapter = nn.ParameterList(adapter)
+        hidden_size = like.config.get_text_config().hidden_size
+        self.head = nn.Linear(hidden_size, 1, dtype=torch.float32).to(like.device)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return ``value_BT``: the expected score just before each token is written."""
+        return self.read(self.states(batch), batch)[0]
+
+    def read(self, hidden_BSH: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return ``value_BT``, and ``value_end_B``: the value after the last counted token.
+
+        Args:
+            hidden_BSH: the last hidden states over ``[prompt_BP | token_BT]``.
+            batch: what they are the states of.
+        """
+        mask_BT = batch.mask_BT
+        tokens = mask_BT.shape[1]
+        value_BU = self.head(hidden_BSH[:, -tokens - 1 :].float())[..., 0]  # U is T + 1
+        after_T = torch.arange(1, tokens + 1, device=mask_BT.device)
+        last_B = ((mask_BT > 0) * after_T).amax(1)
+        value_end_B: Tensor = value_BU.gather(1, last_B[:, None])[:, 0]
+        return value_BU[:, :-1] * mask_BT, value_end_B
+
+
+def separate(policy: PreTrainedModel) -> Critic:
+    """Return a critic on a copy of the policy's transformer; the policy has no adapter yet."""
+    backbone = copy.deepcopy(policy.base_model).requires_grad_(True)
+    return Critic(lambda batch: _last_states(backbone, batch), policy, backbone=backbone)
+
+
+def shared(policy: PreTrainedModel) -> Critic:
+    """Return a head on the policy's own transformer.
+
+    Called by itself it gives no gradient to the transformer: only the head learns from it, as in
+    the warm-up. In a step of the policy it reads the states that the policy's pass has made.
+    """
+
+    @torch.no_grad()
+    def states(batch: Batch) -> Tensor:
+        return _last_states(policy.base_model, batch)
+
+    return Critic(states, policy)
+
+
+def low_rank(
+    policy: PreTrainedModel,
+    base: PreTrainedModel | None,
+    *,
+    rank: int,
+    alpha: float,
+    seed: int,
+) -> Critic:
+    """Return a critic that is an adapter on frozen initial weights.
+
+    Args:
+        policy: the policy, which has not moved yet.
+        base: a model that holds the initial weights, frozen; if there is none, the policy's
+            transformer is copied.
+        rank, alpha, seed: of the adapter; see ``bakeoff.training.adapters.add``.
+
+    Raises:
+        ModelError: peft is not installed.
+    """
+    backbone = None
+    if base is None:
+        base = backbone = copy.deepcopy(policy.base_model).requires_grad_(False)
+    adapters.add(base, ADAPTER, rank=rank, alpha=alpha, seed=seed)
+
+    def states(batch: Batch) -> Tensor:
+        with adapters.using(base, ADAPTER):
+            return _last_states(base.base_model, batch)
+
+    adapter = adapters.parameters(base, ADAPTER)
+    return Critic(states, policy, backbone=backbone, adapter=adapter)
+
+
+@contextmanager
+def watched(backbone: nn.Module) -> Iterator[list[Tensor]]:
+    """Collect the last hidden states of every forward pass of a transformer, gradient and all."""
+    seen: list[Tensor] = []
+    handle = backbone.register_forward_hook(
+        lambda module, inputs, output: seen.append(output.last_hidden_state)
+    )
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+def _last_states(backbone: Any, batch: Batch) -> Tensor:
+    hidden_BSH: Tensor = backbone(**model_inputs(batch), use_cache=False).last_hidden_state
+    return hidden_BSH
