@@ -20,8 +20,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bakeoff.comparisons import kept_model
 from bakeoff.comparisons.folder import write_json
 from bakeoff.comparisons.host import host
+from bakeoff.comparisons.parameters import needs_peft, parameter_counts
 from bakeoff.comparisons.recorder import Recorder
 from bakeoff.comparisons.schema import SCHEMA_VERSION
 from bakeoff.errors import UsageError
@@ -43,23 +45,26 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--group-size", type=int, default=2, help="with --check: what they will get"
     )
+    parser.add_argument("--updates", type=int, default=40, help="with --check: the same")
     args = parser.parse_args(argv)
     # a user's own modules come last: a datasets.py in the folder may not stand in for the library
     sys.path.append(os.getcwd())
     if args.check:
-        return check(args.check, args.group_size)
+        return check(args.check, args.group_size, args.updates)
     if args.folder is None:
         parser.error("name a cell's folder, or --check")
     return Cell(args.folder).run()
 
 
-def check(specs: list[str], group_size: int) -> int:
+def check(specs: list[str], group_size: int, updates: int) -> int:
     """Verify algorithm specs; print one line and return 2 if one is wrong."""
-    from bakeoff import algorithms
+    from bakeoff import algorithms, models
 
     for spec in specs:
         try:
             algorithm = algorithms.make(spec)
+            if algorithm.critic is not None and algorithm.critic.kind == "lora":
+                models.require_peft(spec)
         except UsageError as error:
             print(" ".join(str(error).split()), file=sys.stderr)
             return 2
@@ -71,6 +76,13 @@ def check(specs: list[str], group_size: int) -> int:
         if group_size < algorithm.min_group_size:
             print(
                 f"{spec} needs a group_size of at least {algorithm.min_group_size}", file=sys.stderr
+            )
+            return 2
+        if algorithm.critic is not None and algorithm.critic.warmup >= updates:
+            print(
+                f"{spec}: only the critic learns in the first {algorithm.critic.warmup} updates, "
+                f"and {updates} are all there are; set critic_warmup lower",
+                file=sys.stderr,
             )
             return 2
     return 0
@@ -131,6 +143,7 @@ class Cell:
         from bakeoff.training.ledger import Ledger
         from bakeoff.training.loop import Training
         from bakeoff.training.meter import Meter, status_bytes
+        from bakeoff.training.models import ADAPTER
 
         config = train_config(self.spec["config"])
         device = config.device
@@ -154,6 +167,8 @@ class Cell:
         if device == "cpu":
             import transformers.modeling_utils  # noqa: F401  (part of the baseline, not of the model)
 
+            if needs_peft(algorithm, config):
+                import peft  # noqa: F401
             ledger.set("process_baseline", status_bytes("VmRSS:") or 0)
         language_model = load(self.spec["model"], device=device)
         torch.set_num_threads(config.threads or default_threads(language_model.model))
@@ -188,8 +203,8 @@ class Cell:
         finally:  # also what an attempt before this one counted, if it left nothing to do
             self.status |= {**self.training.counters.as_dict(), **recorder.totals}
         if config.checkpoint_every:
-            language_model.model.save_pretrained(self.folder / "model")
-            language_model.tokenizer.save_pretrained(self.folder / "model")
+            adapter = ADAPTER if config.lora.lora_rank else None
+            kept_model.keep(self.folder, language_model, adapter=adapter)
 
     def _resolved(self, config: TrainConfig, reply_tokens: int, models: Any) -> TrainConfig:
         """Fill in what depends on the model and the environment."""
@@ -197,7 +212,10 @@ class Cell:
         if sampling.max_new_tokens is None:
             sampling = replace(sampling, max_new_tokens=reply_tokens)
         if optimizer.learning_rate is None:
+            from bakeoff.training.models import LORA_RATE
+
             rate = models.default_learning_rate(self.spec["model"])
+            rate *= LORA_RATE if config.lora.lora_rank else 1.0
             optimizer = replace(optimizer, learning_rate=rate)
         return replace(config, sampling=sampling, optimizer=optimizer)
 
@@ -255,22 +273,6 @@ def default_threads(model: Any) -> int:
     """
     small = sum(p.numel() for p in model.parameters()) < 10_000_000
     return 1 if small else len(os.sched_getaffinity(0))
-
-
-def parameter_counts(training: Training) -> dict[str, object]:
-    """Return the numbers of parameters of the run's models, and their type."""
-    learner = training.learner
-
-    def count(module: Any) -> int:
-        return sum(p.numel() for p in module.parameters()) if module is not None else 0
-
-    return {
-        "params_policy": count(learner.policy),
-        "params_critic": count(learner.critic),
-        "params_reference": count(learner.reference),
-        "dtype": str(next(learner.policy.parameters()).dtype).removeprefix("torch."),
-        "flops_method": "analytic",
-    }
 
 
 def first_line(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bakeoff.comparisons.grid import Experiment, normal_form
 from bakeoff.errors import UsageError
-from bakeoff.plugins import Spec, parse_spec
+from bakeoff.plugins import Spec, making, parse_spec
 from bakeoff.training.config import AUTO_SANDBOX
 
 CELL_MODULE = "bakeoff.comparisons.cell"
@@ -32,15 +32,21 @@ def check(experiment: Experiment) -> None:
         algorithms.known(parse_spec(name).target)
     for name in experiment.models:
         models.check(name)
+    if experiment.config.get("lora_rank"):
+        models.require_peft("lora_rank")
     running_programs = [name for name in experiment.environments if builds(name)]
     if running_programs:
         check_sandbox(experiment.config.get("sandbox", AUTO_SANDBOX), running_programs)
     if experiment.memory_limit is not None and not Path("/proc/self/status").exists():
         raise UsageError("memory_limit needs /proc/<pid>/status, which only Linux has")
-    group_size = experiment.config["group_size"]
-    in_need = [name for name in experiment.algorithms if group_size < 2 or _needs_torch(name)]
+    group_size, updates = experiment.config["group_size"], experiment.config["updates"]
+    in_need = [
+        name
+        for name in experiment.algorithms
+        if group_size < 2 or _needs_torch(name) or updates <= algorithms.ALGORITHMS[name].warmup
+    ]
     if in_need:
-        _check_in_process(in_need, group_size)
+        _check_in_process(in_need, group_size, updates)
 
 
 @functools.cache
@@ -55,7 +61,7 @@ def builds(environment: str) -> bool:
     """
     from bakeoff import envs
 
-    try:
+    with making(f"environment '{environment}'"):
         built = envs.make(environment)
         for split in envs.SPLITS:
             built.item(0, split)  # says why, if there is none
@@ -63,11 +69,6 @@ def builds(environment: str) -> bool:
                 raise UsageError(f"environment '{environment}' has no {split} items")
         built.close()
         return bool(built.needs_sandbox)
-    except UsageError:
-        raise
-    except (Exception, SystemExit) as error:  # code of the user's may raise anything
-        reason = f"{type(error).__name__}: {error}"
-        raise UsageError(f"environment '{environment}' cannot be made: {reason}") from error
 
 
 def check_sandbox(level: str, environments: Iterable[str]) -> None:
@@ -145,9 +146,9 @@ def _needs_torch(name: str) -> bool:
     return bool(spec.arguments) or spec.target not in ALGORITHMS
 
 
-def _check_in_process(names: list[str], group_size: int) -> None:
+def _check_in_process(names: list[str], group_size: int, updates: int) -> None:
     command = [sys.executable, "-P", "-m", CELL_MODULE, "--group-size", str(group_size)]
-    command += ["--check", *names]
+    command += ["--updates", str(updates), "--check", *names]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise UsageError(last_line(done.stderr) or f"{', '.join(names)} cannot be checked")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakeoff.comparisons.flags import TRAIN_CHECKPOINT_EVERY, parse
 from bakeoff.errors import UsageError, unknown
+from bakeoff.plugins import see_current_folder
 
 if TYPE_CHECKING:
     from bakeoff.comparisons.grid import Experiment
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None, *, cell: Sequence[str] | None = None
 
     0: done (of a grid: its cells have ended, at least one of them ``ok``); 1: every cell failed, or
     a model could not be had, or a file could not be written, or ``doctor`` found no sandbox, or
-    ``envs check`` a fault; 2: a mistake in what was asked for; 130: interrupted.
+    a ``check`` a fault; 2: a mistake in what was asked for; 130: interrupted.
 
     Args:
         argv: the arguments; those of this process by default.
@@ -32,7 +33,8 @@ def main(argv: Sequence[str] | None = None, *, cell: Sequence[str] | None = None
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
         code = 0 if args.command is None else COMMANDS[args.command](args, cell)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by the caller: `bakeoff envs >&-`
+            sys.stdout.flush()
         return code
     except UsageError as error:
         return _failed(error, USAGE)
@@ -92,13 +94,10 @@ def envs(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
 
 
 def algorithms(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
-    """List the algorithms."""
-    from bakeoff.algorithms import ALGORITHMS, ENTRY_POINTS
-    from bakeoff.plugins import entry_point_targets
+    """List the algorithms; show or check some; start one of one's own."""
+    from bakeoff.comparisons import algorithms_command
 
-    rows = [(name, preset.summary) for name, preset in ALGORITHMS.items()]
-    _print_table([*rows, *entry_point_targets(ENTRY_POINTS).items()])
-    return 0
+    return algorithms_command.run(args)
 
 
 def models(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
@@ -134,6 +133,20 @@ def export(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
     return export_command.run(args)
 
 
+def replay(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
+    """Have every algorithm make what it does of the same samples."""
+    from bakeoff.comparisons.replay import command
+
+    return command.run(args)
+
+
+def explain(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
+    """Make one update, and show what it did to every token."""
+    from bakeoff.comparisons.explain import command
+
+    return command.run(args)
+
+
 def doctor(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
     """Say what this machine has; 1 if programs would have no sandbox."""
     from bakeoff.comparisons.doctor import examine, table
@@ -156,6 +169,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Sequence[str] | None], int]] =
     "algorithms": algorithms,
     "models": models,
     "export": export,
+    "replay": replay,
+    "explain": explain,
     "doctor": doctor,
 }
 
@@ -166,8 +181,7 @@ def _experiment(args: argparse.Namespace, defaults: dict[str, Any], prefix: str 
     from bakeoff.comparisons.grid import default_out
     from bakeoff.comparisons.settings import experiment_of, read_config
 
-    if os.getcwd() not in sys.path:  # `python -m` has it, the installed command has not
-        sys.path.append(os.getcwd())
+    see_current_folder()
     given = {key: value for key, value in vars(args).items() if key not in NOT_SETTINGS}
     written = read_config(args.config) if "config" in args else {}
     settings = {**defaults, **written, **given}

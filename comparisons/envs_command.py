@@ -5,30 +5,33 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
-import os
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from bakeoff.comparisons.checks import with_data
 from bakeoff.comparisons.starter import write_starter
+from bakeoff.comparisons.working import Progress
 from bakeoff.envs import ENTRY_POINTS, ENVIRONMENTS, SPLITS, TextEnv, describe, make
 from bakeoff.envs.checking import check
 from bakeoff.envs.text_env import checked_split
 from bakeoff.errors import UsageError
-from bakeoff.plugins import entry_point_targets, import_code, import_object, parse_spec
+from bakeoff.plugins import (
+    entry_point_targets,
+    import_code,
+    import_object,
+    making,
+    parse_spec,
+    see_current_folder,
+)
 from bakeoff.types import Item
-
-QUIET_S, EVERY_S = 2.0, 5.0  # until the first line of progress, and between lines in a file
 
 
 def run(args: argparse.Namespace) -> int:
     """Do what ``bakeoff envs`` was asked; return the exit code."""
-    if os.getcwd() not in sys.path:  # `python -m` has it, the installed command has not
-        sys.path.append(os.getcwd())
+    see_current_folder()
     return ACTIONS[getattr(args, "action", None) or "list"](args)
 
 
@@ -159,53 +162,14 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
 }
 
 
-class Progress:
-    """A line that says what is being done, for work of more than two seconds.
-
-    In a terminal it is one line that changes, and goes; else there is a line every few seconds.
-
-    Args:
-        stream: where it is written.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._live = stream.isatty()
-        self._started = time.monotonic()
-        self._next = self._started + QUIET_S
-        self._shown = False
-
-    def report(self, text: str) -> None:
-        """Say it, unless something was said a moment ago."""
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + (0.2 if self._live else EVERY_S)
-        line = f"{now - self._started:.0f} s: {text}"
-        print(f"\r\033[K{line}" if self._live else line, end="" if self._live else "\n",
-              file=self._stream, flush=True)  # fmt: skip
-        self._shown = True
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._live and self._shown:
-            print("\r\033[K", end="", file=self._stream, flush=True)
-
-
 def made(spec: str, data: str | None = None) -> TextEnv:
     """Return an environment, whatever goes wrong in the user's code being a ``UsageError``.
 
     Raises:
         UsageError: it does not exist or cannot be made.
     """
-    try:
+    with making(f"'{spec}'"):
         return make(with_data([spec], data)[0])
-    except UsageError:
-        raise
-    except (Exception, SystemExit) as error:  # code of the user's may raise anything
-        raise UsageError(f"'{spec}' cannot be made: {type(error).__name__}: {error}") from error
 
 
 def item_text(env: TextEnv, item: Item) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+
+from bakeoff.comparisons.subcommands import Adder, add_commands
 
 PLACE = "me.py:me/Name-v0 for one of your own"
 
@@ -41,27 +42,14 @@ SUMMARIES = {
 
 def add_actions(command: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
     """Add the actions to the parser of ``bakeoff envs`` and return their parsers by name."""
-    adders: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    adders: dict[str, Adder] = {
         "list": _add_list,
         "show": _add_one,
         "sample": _add_sample,
         "check": _add_check,
         "new": lambda action: _add_name(action, "NAME", "what the file is called, without .py"),
     }
-    found = command.add_subparsers(dest="action", metavar="action", parser_class=type(command))
-    actions: dict[str, argparse.ArgumentParser] = {}
-    for name, add in adders.items():
-        actions[name] = found.add_parser(
-            name,
-            help=SUMMARIES[name],
-            description=SUMMARIES[name][0].upper() + SUMMARIES[name][1:] + ".",
-            epilog=EPILOGS[name],
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-            argument_default=argparse.SUPPRESS,
-        )
-        add(actions[name])
-    return actions
+    return add_commands(command, "action", adders, summaries=SUMMARIES, epilogs=EPILOGS)
 
 
 def _add_list(action: argparse.ArgumentParser) -> None:

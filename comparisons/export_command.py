@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 
+from bakeoff.comparisons.subcommands import whole_number
 from bakeoff.errors import UsageError, unknown
+from bakeoff.plugins import see_current_folder
 
 FORMATS = ("jsonl", "verl")
 
@@ -37,13 +37,12 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("TRL takes functions, not files: bakeoff.envs.exports.export_trl(env)")
     if args.to not in FORMATS:
         raise unknown("trainer to export to", args.to, FORMATS)
-    if os.getcwd() not in sys.path:  # `python -m` has it, the installed command has not
-        sys.path.append(os.getcwd())
+    see_current_folder()
     from bakeoff.envs import SPLITS, make
     from bakeoff.envs.exports import export_jsonl, export_verl
 
     env = make(args.env)
-    sizes = {"train": _number("-n", args.n), "eval": _number("--n-eval", args.n_eval)}
+    sizes = {"train": whole_number("-n", args.n), "eval": whole_number("--n-eval", args.n_eval)}
     if args.to == "verl":
         for key, value in export_verl(
             env, args.out, n=sizes["train"], n_eval=sizes["eval"]
@@ -56,9 +55,3 @@ def run(args: argparse.Namespace) -> int:
         rows = export_jsonl(env, path, split=split, n=sizes[split])
         print(f"{path}: {len(rows)} rows")
     return 0
-
-
-def _number(flag: str, text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise UsageError(f"{flag} must be a number of items, not '{text}'")
-    return int(text)

@@ -29,7 +29,11 @@ HELD = {
 }
 """Columns of runs.csv that should have one value in all runs of one comparison."""
 
+ASKED = ("prompts", "completions")
+"""Columns of both: equal, unless algorithms ask further items, or none, or for more replies."""
+
 SPENT = {
+    **dict.fromkeys(ASKED, ""),
     "completion_tokens": "tokens",
     "trained_tokens": "tokens",
     "train_flops": "flops",
@@ -51,18 +55,21 @@ def fairness_card(runs: Sequence[Row]) -> list[str]:
     if not ok:
         return ["No run ended ok: there is nothing to weigh."]
     lines = []
-    held, differing = [], []
+    held, differing, apart = [], [], []
     for column, name in HELD.items():
         values = sorted({str(run[column]) for run in ok if run[column] is not None})
         if len(values) == 1:
             held.append(name if column in OPAQUE else f"{name} ({values[0]})")
         elif len(values) > 1:
-            differing.append(f"{name} ({', '.join(value[:24] for value in values)})")
+            listed = ", ".join(value[:24] for value in values)
+            differing.append(f"{name} (see below)" if column in ASKED else f"{name} ({listed})")
+            apart.append(column)
     lines.append(f"Held equal: {and_list(held)}.")
     lines.append(_seeds(runs))
     if differing:
         lines.append(f"**Not held equal**: {and_list(differing)}.")
-    lines += [_spent(ok, column, unit) for column, unit in SPENT.items() if _has(ok, column)]
+    spent = [column for column in SPENT if column in apart or column not in ASKED]
+    lines += [_spent(ok, column, SPENT[column]) for column in spent if _has(ok, column)]
     lines += [_needs(algorithm, own) for (algorithm,), own in groups(ok, "algorithm")]
     busy = noise(ok)
     return [*lines, f"**Watch out**: {busy}."] if busy else lines
@@ -88,17 +95,20 @@ def _seeds(runs: Sequence[Row]) -> str:
     }
     if len({tuple(found) for found in seeds.values()}) == 1:
         shared = next(iter(seeds.values()))
-        items = (
-            "each chooses its items by its own scores (`curriculum`)"
-            if any(_curriculum(run) for run in runs)
-            else "meet the same items in the same order"
-        )
         return (
             f"Seeds: {', '.join(map(str, shared))} for every algorithm; runs of one seed start "
-            f"from the same weights and {items}."
+            f"from the same weights and {_items(runs)}."
         )
     parts = (f"{short(name)} {', '.join(map(str, found))}" for name, found in seeds.items())
     return f"**Seeds differ**: {'; '.join(parts)}. Only seeds that both have are compared."
+
+
+def _items(runs: Sequence[Row]) -> str:
+    if any(_curriculum(run) for run in runs):
+        return "each chooses its items by its own scores (`curriculum`)"
+    same = "meet the same items in the same order"
+    further = len({run["prompts"] for run in runs if run["status"] == "ok"}) > 1
+    return f"{same}, apart from the further ones of those that filter" if further else same
 
 
 def _curriculum(run: Row) -> bool:

@@ -40,6 +40,7 @@ COMPONENT_COLOURS = {
     "critic_grads": "#D55E00",
     "critic_optimizer": "#F3B58A",
     "reference_weights": "#CC79A7",
+    "merged_weights": "#6A51A3",
     "kv_cache": "#009E73",
     "activations": "#F0E442",
     "rollout_buffer": "#E69F00",

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import bakeoff
-from bakeoff.comparisons import export_command
-from bakeoff.comparisons.envs_flags import add_actions
+from bakeoff.comparisons import algorithms_flags, envs_flags, export_command
+from bakeoff.comparisons.explain import command as explain_command
+from bakeoff.comparisons.replay import command as replay_command
+from bakeoff.comparisons.subcommands import Adder, add_commands
 from bakeoff.errors import UsageError, unknown
 from bakeoff.training.config import knobs
 
@@ -37,8 +39,12 @@ The same command again goes on from the last checkpoint.""",
   bakeoff envs check my_envs.py:me/Add-v0
   bakeoff envs new sorting
 One's own is named my_envs.py:me/Add-v0, where my_envs.py registers it.""",
-    "algorithms": """example:
+    "algorithms": """examples:
   bakeoff algorithms
+  bakeoff algorithms show grpo:clip=0.1
+  bakeoff algorithms show grpo dr_grpo
+  bakeoff algorithms check my_file.py:function
+  bakeoff algorithms new mine
 One's own: --algorithms my_file.py:function, which returns a bakeoff.types.Algorithm.""",
     "models": """examples:
   bakeoff models
@@ -48,20 +54,36 @@ Any other: --model org/name from the Hugging Face hub, or a local folder.""",
   bakeoff export --env bakeoff/Countdown-v0 --to verl --out countdown
   bakeoff export --env bakeoff/Arithmetic-v0:level=3 --to jsonl --out sums -n 5000
 For verl it prints the settings that go with the files. For TRL see docs/exports.md.""",
+    "replay": """examples:
+  bakeoff replay --out results/replay
+      all algorithms on 8 replicates of 16 x 8 completions of the tiny model
+  bakeoff replay --algorithms grpo,grpo:scale_by_std=false,my_algos.py:mine --out results/mine
+  bakeoff replay --from results/replay --algorithms rloo,ppo:lam=0.95 --out results/ppo
+The same command again uses the recording that is there.""",
+    "explain": """examples:
+  bakeoff explain
+      one update of grpo on an arithmetic item that the tiny model answers both right and wrong
+  bakeoff explain --algorithm ppo --seed 1
+  bakeoff explain --env bakeoff/Arithmetic-v0:level=1 --algorithm rft --out results/rft
+The tiny model must sometimes solve what it is asked: that is little else than sums.""",
     "doctor": """examples:
   bakeoff doctor
   bakeoff doctor --json
 It exits with 1 if the programs that rewards for code run would have no sandbox.""",
 }
 
+NESTED = ("envs", "algorithms")  # commands that have actions
+
 SUMMARIES = {
     "compare": "run algorithms side by side and write tables",
     "train": "one run: one algorithm, one seed",
     "report": "rebuild everything derived in a results folder",
     "envs": "list the environments; show, sample or check one; start one",
-    "algorithms": "list the algorithms",
+    "algorithms": "list the algorithms; show or check some; start one",
     "models": "list the models, or fetch one",
     "export": "write an environment's questions for another trainer",
+    "replay": "lay the gradients of all algorithms on the same samples side by side",
+    "explain": "show what one update does to the probability of each token",
     "doctor": "say which sandbox, versions and hardware there are",
 }
 
@@ -83,10 +105,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser, commands = _parsers()
     if argv and not argv[0].startswith("-") and argv[0] not in commands:
         raise unknown("command", argv[0], commands)
-    if argv[:1] == ["envs"] and argv[1:] and not argv[1].startswith("-"):
-        actions = [name.removeprefix("envs ") for name in commands if name.startswith("envs ")]
+    if argv[:1] and argv[0] in NESTED and argv[1:] and not argv[1].startswith("-"):
+        actions = [name.split()[1] for name in commands if name.startswith(f"{argv[0]} ")]
         if argv[1] not in actions:
-            raise unknown("action of bakeoff envs", argv[1], actions)
+            raise unknown(f"action of bakeoff {argv[0]}", argv[1], actions)
     args, extra = parser.parse_known_args(argv)
     if extra:
         nested = f"{args.command} {getattr(args, 'action', None)}"
@@ -107,32 +129,25 @@ def _parsers() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"bakeoff {bakeoff.__version__}")
-    actions: dict[str, argparse.ArgumentParser] = {}
-    adders: dict[str, Callable[[Parser], None]] = {
+    actions: dict[str, dict[str, argparse.ArgumentParser]] = {}
+    adders: dict[str, Adder] = {
         "compare": _add_compare,
         "train": _add_train,
         "report": _add_report,
-        "envs": lambda command: actions.update(add_actions(command)),
-        "algorithms": lambda command: None,
+        "envs": lambda command: actions.update(envs=envs_flags.add_actions(command)),
+        "algorithms": lambda command: actions.update(
+            algorithms=algorithms_flags.add_actions(command)
+        ),
         "models": _add_models,
         "export": export_command.add_flags,
+        "replay": replay_command.add_flags,
+        "explain": explain_command.add_flags,
         "doctor": _add_doctor,
     }
-    found = parser.add_subparsers(dest="command", metavar="command", parser_class=Parser)
-    commands: dict[str, argparse.ArgumentParser] = {}
-    for name, add in adders.items():
-        command = found.add_parser(
-            name,
-            help=SUMMARIES[name],
-            description=SUMMARIES[name][0].upper() + SUMMARIES[name][1:] + ".",
-            epilog=EPILOGS[name],
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-            argument_default=argparse.SUPPRESS,
-        )
-        add(command)
-        commands[name] = command
-    return parser, {**commands, **{f"envs {name}": action for name, action in actions.items()}}
+    commands = add_commands(parser, "command", adders, summaries=SUMMARIES, epilogs=EPILOGS)
+    for name, nested in actions.items():
+        commands |= {f"{name} {action}": parser for action, parser in nested.items()}
+    return parser, commands
 
 
 def _add_compare(command: Parser) -> None:
@@ -141,7 +156,8 @@ def _add_compare(command: Parser) -> None:
         "--algorithms",
         action="append",
         metavar="NAMES",
-        help="with commas between them, or repeated (default: grpo,ppo,reinforce)",
+        help="with commas between them, or repeated; all: every one that ships "
+        "(default: grpo,ppo,reinforce)",
     )
     _add_places(what, repeated="; repeatable")
     what.add_argument(
@@ -233,5 +249,5 @@ def _unknown_argument(
         return UsageError(f"{of} does not take '{text}' (see {of} --help)")
     flags: list[Any] = [option for action in parser._actions for option in action.option_strings]
     near = difflib.get_close_matches(flag, flags, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return UsageError(f"unknown flag {flag} of {of}; {hint}(see {of} --help)")
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return UsageError(f"unknown flag {flag} of {of}{hint} (see {of} --help)")

@@ -140,7 +140,7 @@ def _totals(run: Row) -> dict[str, float]:
         "completion_tokens",
     )
     values = {name: value for name in names if (value := number(run[name])) is not None}
-    if values.get("train_s", 0) > 0 and "completion_tokens" in values:
+    if values.get("train_s", 0) > 0 and values.get("completion_tokens", 0) > 0:
         values["completion_tokens_per_s"] = values["completion_tokens"] / values["train_s"]
     return values
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 WARMUP_UPDATES = 1
 """The first update allocates and warms caches: its phases are kept, and marked."""
 
+OF_SAMPLING = ("completions/", "groups/", "refill/", "reward_seconds/")
+"""What the names of metrics begin with that are over all completions of an update."""
+
 
 class Recorder:
     """Writes down the reports of one run.
@@ -98,7 +101,6 @@ class Recorder:
             "train_flops": counters.train_flops,
             "peak_rss_bytes": peak_rss_bytes or None,
         }
-        completions = counters.completions // max(1, report.update)
         rows = [
             {
                 **shared,
@@ -108,7 +110,7 @@ class Recorder:
                 "n": _n(metric, n, metrics),
             }
             for split, metrics, n in (
-                ("train", report.metrics, completions),
+                ("train", report.metrics, report.completions),
                 ("eval", report.eval_metrics, len(report.eval_samples)),
             )
             for metric, value in metrics.items()
@@ -190,7 +192,7 @@ class Recorder:
 
     def _write_progress(self, report: Report) -> None:
         counters = report.counters
-        seconds = counters.train_s
+        seconds, tokens = counters.train_s, counters.completion_tokens
         write_json(
             self.folder / "progress.json",
             {
@@ -199,8 +201,8 @@ class Recorder:
                 "updates": self.updates,
                 "reward": self._rewards[-1] if self._rewards else None,
                 "eval_score": self.totals.get("eval_score"),
-                "completion_tokens": counters.completion_tokens,
-                "tokens_per_s": counters.completion_tokens / seconds if seconds else None,
+                "completion_tokens": tokens,
+                "tokens_per_s": tokens / seconds if seconds and tokens else None,
                 "elapsed_s": time.perf_counter() - self.started,
                 "cpu_s": self.earlier_cpu_s + time.process_time(),
             },
@@ -214,15 +216,19 @@ class Recorder:
 
 
 def _n(metric: str, completions: int, metrics: Mapping[str, float]) -> int | None:
-    """Return over how many completions a metric is a mean: scores, over those that have one.
+    """Return over how many completions a metric is: scores over those that have one.
 
-    How many of an update are of one level is not known here.
+    What is said of learning is over those that were learned from. How many of an update are of one
+    level, or could be scored of its greedy replies, is not known here.
     """
-    if metric.startswith(("reward/level_", "score/level_")):
+    if metric == "reward/greedy" or metric.startswith(("reward/level_", "score/level_")):
         return None
-    if metric.startswith(("reward/", "score/")):
-        return round(completions * (1 - metrics["completions/unscored_frac"]))
-    return completions
+    if metric.startswith(OF_SAMPLING):
+        return completions
+    left_out = metrics.get("completions/unscored_frac", 0.0)
+    if not metric.startswith(("reward/", "score/")):
+        left_out += metrics.get("completions/dropped_frac", 0.0)
+    return round(completions * (1 - left_out))
 
 
 def _update_of(line: str) -> float:

@@ -40,6 +40,7 @@ COMPONENTS = (
     "critic_grads",
     "critic_optimizer",
     "reference_weights",
+    "merged_weights",
     "kv_cache",
     "activations",
     "rollout_buffer",
@@ -57,6 +58,7 @@ RUNS_COLUMNS = _names("""
     train_flops flops_method reward_initial reward_final reward_best eval_score eval_items
     peak_rss_bytes peak_device_allocated_bytes peak_device_reserved_bytes peak_live_tensor_bytes
     predicted_peak_bytes params_policy params_critic params_reference
+    params_trainable
     dtype device device_name n_devices threads host_id os python torch transformers
     package_version git_sha git_dirty load_avg_start attempt
 """)

@@ -37,7 +37,7 @@ def experiment_of(settings: Mapping[str, Any]) -> Experiment:
     """
     values = {key: value for key, value in settings.items() if value is not None or key not in KEYS}
     if "algorithms" in values:
-        values["algorithms"] = _names("algorithms", values["algorithms"], commas=True)
+        values["algorithms"] = _every(_names("algorithms", values["algorithms"], commas=True))
     for key in ("environments", "models"):
         if key in values:
             values[key] = _names(key, values[key], commas=False)
@@ -152,6 +152,13 @@ def _names(key: str, value: object, *, commas: bool) -> list[str]:
             raise UsageError(f"{key} must be names, not {value!r}")
         names += name.split(",") if commas else [name]
     return [name.strip() for name in names if name.strip()]
+
+
+def _every(names: list[str]) -> list[str]:
+    """Return names of algorithms, with all that ship in the place of the word ``all``."""
+    from bakeoff.algorithms import ALGORITHMS
+
+    return [one for name in names for one in (ALGORITHMS if name == "all" else [name])]
 
 
 def _seconds(value: object) -> float:

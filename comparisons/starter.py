@@ -89,10 +89,7 @@ def write_starter(name: str, folder: Path) -> list[str]:
     Raises:
         UsageError: it is no name for a module, or one of the files exists.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,50}", name) or keyword.iskeyword(name):
-        raise UsageError(f"'{name}' is no name for a module: use small letters, digits and _")
-    if name in {*sys.stdlib_module_names, "bakeoff"} or name.startswith("test_"):
-        raise UsageError(f"a module '{name}' would hide another one; choose another name")
+    module_name(name)
     id = "me/" + "".join(word.capitalize() for word in name.split("_")) + "-v0"
     texts = {f"{name}.py": ENVIRONMENT, f"test_{name}.py": TEST}
     for file in texts:
@@ -107,3 +104,16 @@ def write_starter(name: str, folder: Path) -> list[str]:
         f"python -m pytest test_{name}.py",
         f"bakeoff train --env {name}.py:{id}",
     ]
+
+
+def module_name(name: str) -> str:
+    """Return a name if a module can have it, and hides no other.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,50}", name) or keyword.iskeyword(name):
+        raise UsageError(f"'{name}' is no name for a module: use small letters, digits and _")
+    if name in {*sys.stdlib_module_names, "bakeoff"} or name.startswith("test_"):
+        raise UsageError(f"a module '{name}' would hide another one; choose another name")
+    return name

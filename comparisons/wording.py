@@ -32,6 +32,17 @@ def short(name: str) -> str:
     return str(Spec(target, {key: _last_part(value) for key, value in spec.arguments.items()}))
 
 
+def cut(text: str, width: int) -> str:
+    """Return a text on one line of at most ``width`` characters.
+
+    Example:
+        >>> cut("What is\\n2 + 2?", 20), cut("What is 2 + 2?", 10)
+        ('What is 2 + 2?', 'What is...')
+    """
+    line = " ".join(text.split())
+    return f"{line[: width - 3]}..." if len(line) > width else line
+
+
 def amount(value: float | None, unit: str) -> str:
     """Return a number with its unit, in at most four digits; a dash if it is missing.
 
