@@ -10,11 +10,15 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from bakeoff.algorithms import make
+from bakeoff.algorithms.stages import credited
 from bakeoff.models.loading import LanguageModel
+from bakeoff.training.batch import collate
 from bakeoff.training.config import TrainConfig, train_config
+from bakeoff.training.learner import Learner
 from bakeoff.training.loop import Training
 from bakeoff.training.meter import Meter
-from bakeoff.types import Item, Score
+from bakeoff.training.sampler import CacheSampler, Decoding
+from bakeoff.types import Batch, Item, Score
 
 CHARACTERS = "0123456789?"
 
@@ -43,6 +47,20 @@ class Successor:
 
     def score_many(self, items: Sequence[Item], replies: Sequence[str]) -> list[Score]:
         return list(map(self.score, items, replies))
+
+
+class EvenPrompts(Successor):
+    """Pays for even prompts, whatever the reply: what a critic can know in advance."""
+
+    def score(self, item: Item, reply: str) -> Score:
+        return Score(float(int(item.prompt[0]) % 2 == 0), {})
+
+
+class EvenReplies(Successor):
+    """Pays for replies that begin with an even digit: often enough to learn from at once."""
+
+    def score(self, item: Item, reply: str) -> Score:
+        return Score(float(reply[:1] in list("02468")), {})
 
 
 @functools.cache
@@ -101,3 +119,24 @@ def small_training(
         seed=seed,
         meter=Meter("cpu"),
     )
+
+
+def sampled_batch(model: LanguageModel, n: int = 12) -> Batch:
+    """``n`` completions of three prompts of unequal lengths; every third has a reward of 1."""
+    prompts = [model.prompt_ids(text) for text in ("1?", "23?", "456?")]
+    completions = CacheSampler(model).sample(prompts, n // 3, Decoding(max_new_tokens=9), 0)
+    rewards = [float(i % 3 == 0) for i in range(n)]
+    return collate(
+        completions,
+        rewards,
+        [i // (n // 3) for i in range(n)],
+        limit=9,
+        pad_id=0,
+        greedy=[0.25] * n,
+    )
+
+
+def annotated(learner: Learner, batch: Batch) -> Batch:
+    """A batch with all that a learner's models and its algorithm say of it."""
+    batch = learner.annotate(batch, Meter("cpu"))
+    return credited(learner.algorithm, batch)

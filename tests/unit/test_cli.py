@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bakeoff.algorithms import ALGORITHMS
 from bakeoff.comparisons.cli import main
 from bakeoff.comparisons.settings import config_text, experiment_of, read_config
 from bakeoff.training.config import knobs
@@ -100,6 +101,12 @@ def test_algorithms_are_given_with_commas_or_repeated(capsys: pytest.CaptureFixt
     config = printed_config(capsys, *argv)
 
     assert config["algorithms"] == ["ppo", "grpo:clip=0.1", "reinforce"]
+
+
+def test_all_are_the_algorithms_that_ship(capsys: pytest.CaptureFixture[str]) -> None:
+    config = printed_config(capsys, "compare", "--algorithms", "all")
+
+    assert config["algorithms"] == list(ALGORITHMS)
 
 
 def test_data_goes_to_the_environments_that_take_it_as_an_absolute_path(

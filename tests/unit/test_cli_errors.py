@@ -31,6 +31,7 @@ def complaint(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
         (["compare", "--algorithms", "grpo:clip=-1"], ["clip", "-1"]),
         (["compare", "--algorithms", "nowhere.py:mine"], ["nowhere.py"]),
         (["compare", "--group-size", "1", "--algorithms", "grpo"], ["grpo", "group_size"]),
+        (["compare", "--updates", "5", "--algorithms", "vapo"], ["vapo", "critic_warmup", "5"]),
         (["compare", "--env", "bakeoff/Arithmetik-v0"], ["Arithmetik", "'bakeoff/Arithmetic-v0'"]),
         (["compare", "--env", "bakeoff/Arithmetic-v0:levle=1"], ["'levle'", "'level'"]),
         (["compare", "--env", "bakeoff/Arithmetic-v0:level=99"], ["level", "99"]),

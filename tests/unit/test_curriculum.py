@@ -41,13 +41,17 @@ def adaptive(size: int = 2**31, seed: int = 0) -> AdaptiveOrder:
     return AdaptiveOrder(Levelled(size), seed)  # type: ignore[arg-type]
 
 
-def sample(item: Item, value: float | None) -> Sample:
-    return Sample(item, Completion((1,), (1,), (0.0,), False, ""), Score(value))
+def sample(item: Item, value: float | None, group: int = 0) -> Sample:
+    return Sample(item, Completion((1,), (1,), (0.0,), False, ""), Score(value), group)
 
 
 def solved(items: list[Item], rates: dict[int, list[float | None]]) -> list[Sample]:
     """What came of some items: the values that belong to the level of each."""
-    return [sample(item, value) for item in items for value in rates[item.data["level"]]]  # type: ignore[index]
+    return [
+        sample(item, value, group)
+        for group, item in enumerate(items)
+        for value in rates[item.data["level"]]  # type: ignore[index]
+    ]
 
 
 RATES: dict[int, list[float | None]] = {1: [1.0] * 4, 2: [1.0, 0.0] * 2, 3: [0.0] * 4}
@@ -156,6 +160,27 @@ def test_an_order_goes_on_from_its_state_in_json(size: int) -> None:
     assert resumed.state() == whole.state()
 
 
+def test_further_items_leave_the_order_where_it_would_be_without_them() -> None:
+    plain, more = adaptive(size=30), adaptive(size=30)
+    first = plain.items(0, 4)
+
+    assert more.items(0, 4) == first
+    more.further(0, 1, 3)
+
+    assert more.position == plain.position
+    assert more.items(1, 4) == plain.items(1, 4)
+
+
+def test_no_further_item_was_asked_in_the_update_while_there_are_others() -> None:
+    order = adaptive(size=10)
+    first = order.items(0, 4)
+    order.levels = {str(level): (1e9, 1e9) for level in (1, 2, 3)}  # nine of ten are passed over
+
+    items = first + order.further(0, 1, 3) + order.further(0, 2, 3)
+
+    assert sorted(item.prompt for item in items) == [f"{index}?" for index in range(10)]
+
+
 def test_without_a_curriculum_the_items_are_those_of_the_seed() -> None:
     order = Order(Levelled(30), 3)  # type: ignore[arg-type]
     order.learn([])
@@ -180,7 +205,7 @@ def test_a_resumed_run_with_a_curriculum_is_the_same_to_the_bit(tmp_path: Path) 
     assert metrics == {update: expected[update] for update in (3, 4, 5)}
     ours, theirs = (run.learner.policy.state_dict() for run in (resumed, whole))
     torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
-    assert resumed.order.state() == whole.order.state()
+    assert resumed.gatherer.order.state() == whole.gatherer.order.state()
 
 
 def test_each_level_that_items_name_has_a_mean_of_its_own() -> None:

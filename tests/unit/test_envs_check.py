@@ -11,10 +11,10 @@ from unit.envs.code_rows import write_code_tests, write_humaneval, write_mbpp
 from unit.envs.gsm8k_rows import write_gsm8k
 from unit.envs.math_rows import write_math, write_math500
 
+from bakeoff.checkup import FAILED
 from bakeoff.envs import ENVIRONMENTS, make
 from bakeoff.envs.checking import check
 from bakeoff.envs.checking.checkup import examined
-from bakeoff.envs.checking.claims import FAILED
 from bakeoff.envs.checking.episodes import verdict
 from bakeoff.envs.checking.workplace import CallFailed, TookTooLong, Workplace
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +13,6 @@ import pytest
 
 from bakeoff import envs
 from bakeoff.comparisons.cli import main
-from bakeoff.comparisons.envs_command import Progress
 from bakeoff.envs import make
 
 BROKEN = Path(__file__).parent / "envs" / "broken.py"
@@ -225,14 +222,3 @@ def test_help_shows_an_example(action: str, capsys: pytest.CaptureFixture[str]) 
         main(["envs", action, "--help"])
 
     assert f"  bakeoff envs {action.replace('list', '')}".rstrip() in capsys.readouterr().out
-
-
-def test_progress_is_silent_for_two_seconds() -> None:
-    stream = io.StringIO()
-    with Progress(stream) as progress:
-        progress.report("3 replies judged")
-        assert stream.getvalue() == ""
-        progress._next = time.monotonic()  # as if two seconds had gone by
-        progress.report("4 replies judged")
-
-    assert stream.getvalue().endswith("s: 4 replies judged\n")

@@ -257,7 +257,7 @@ def test_the_command_prints_verl_s_settings(
         (["--to", "trl", "--out", "x", "--env", SPEC], "TRL takes functions"),
         (["--to", "verll", "--out", "x", "--env", SPEC], "did you mean 'verl'"),
         (["--to", "verl", "--out", "x"], "bakeoff export needs --env"),
-        (["--to", "verl", "--out", "x", "--env", SPEC, "-n", "few"], "-n must be a number"),
+        (["--to", "verl", "--out", "x", "--env", SPEC, "-n", "few"], "-n must be a whole number"),
     ],
 )
 def test_mistakes_on_the_command_line_are_explained(

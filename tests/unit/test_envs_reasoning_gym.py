@@ -58,7 +58,9 @@ def test_the_answer_is_what_stands_in_the_last_complete_tags(
 
 
 def test_without_reasoning_gym_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "reasoning_gym", None)  # as if it were not there
+    loaded = [name for name in sys.modules if name.partition(".")[0] == "reasoning_gym"]
+    for name in {"reasoning_gym", *loaded}:
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not there
 
     with pytest.raises(UsageError, match=r"needs reasoning-gym: pip install 'bakeoff\[reasoning-"):
         rg("lcm")

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ["algorithms", "comparisons", "envs", "rewards"]
-BASE = {"types", "errors", "streams", "plugins"}
+BASE = {"types", "errors", "streams", "plugins", "checkup"}
 MAY_IMPORT = {  # part -> the bakeoff parts it may name, besides itself
     "rewards": BASE,
     "envs": BASE | {"rewards"},

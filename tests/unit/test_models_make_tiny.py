@@ -35,6 +35,7 @@ def sha256(folder: Path) -> str:
     return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 
 
+@pytest.mark.slow
 def test_the_same_command_gives_the_same_file_and_another_seed_another(
     make_tiny: ModuleType, tmp_path: Path
 ) -> None:

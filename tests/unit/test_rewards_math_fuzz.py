@@ -22,7 +22,7 @@ from hostile_replies import FORMS, HUGE, LEAVES, NESTS, PAYLOADS, REPEATED, TOKE
 
 from bakeoff.streams import stream
 
-BOUND = 2.0  # seconds of wall time, for any reply
+BOUND = 2.0  # seconds of processor time, for any reply; five times that on the wall
 JUDGE = r"""
 import json, sys, time
 from bakeoff.rewards.math import check
@@ -30,12 +30,12 @@ for pair in (("5", "6"), (r"3\sqrt{7}", r"\sqrt{63}"), (r"\sqrt{7}", r"\sqrt{8}"
     check(*pair)  # the imports are not what is timed
 print("ready", flush=True)
 for line in sys.stdin:
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         verdict = repr(check(*json.loads(line)).correct)
     except BaseException as error:
         verdict = f"{type(error).__name__}: {error}"[:200]
-    print(json.dumps([verdict, time.perf_counter() - start]), flush=True)
+    print(json.dumps([verdict, time.process_time() - start]), flush=True)
 """
 
 

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_world import Successor, small_config, small_model, small_training
+from small_world import (
+    Successor,
+    annotated,
+    sampled_batch,
+    small_config,
+    small_model,
+    small_training,
+)
 
 from bakeoff.algorithms import ALGORITHMS, make
 from bakeoff.errors import UsageError
@@ -16,15 +23,7 @@ from bakeoff.training.ledger import Ledger
 from bakeoff.training.loop import Training
 from bakeoff.training.meter import Meter, OutOfMemory
 from bakeoff.training.order import item_indices
-from bakeoff.training.sampler import CacheSampler, Decoding
 from bakeoff.types import Batch, Item, Score
-
-
-def sampled_batch(model, n: int = 12) -> Batch:  # type: ignore[no-untyped-def]
-    prompts = [model.prompt_ids(text) for text in ("1?", "23?", "456?")]
-    completions = CacheSampler(model).sample(prompts, n // 3, Decoding(max_new_tokens=9), 0)
-    rewards = [float(i % 3 == 0) for i in range(n)]
-    return collate(completions, rewards, [i // (n // 3) for i in range(n)], limit=8, pad_id=0)
 
 
 def gradients_of(learner: Learner, batch: Batch) -> list[torch.Tensor]:
@@ -42,7 +41,9 @@ def gradients_of(learner: Learner, batch: Batch) -> list[torch.Tensor]:
     return found
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize(
+    "name", [*ALGORITHMS, "vapo:critic_warmup=0", "ppo:critic=shared", "ppo:critic=lora"]
+)
 def test_micro_batches_give_the_gradient_of_the_whole_batch(name: str) -> None:
     gradients = []
     for micro_batch in (1, 5, 12):
@@ -51,9 +52,7 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(name: str) -> None:
         learner = Learner(model, make(name), config, Ledger())
         if learner.critic is not None:  # a head of zeros passes no gradient on to what is below it
             torch.nn.init.constant_(learner.critic.head.weight, 0.1)
-        batch = learner.annotate(sampled_batch(model), Meter("cpu"))
-        credit = learner.algorithm.advantages(batch)
-        batch = batch._replace(adv_BT=credit.adv_BT, return_BT=credit.return_BT)
+        batch = annotated(learner, sampled_batch(model))
         gradients.append(gradients_of(learner, batch))
 
     for grads in gradients[:-1]:
@@ -144,7 +143,12 @@ class Unscorable(Successor):
         return super().score(item, reply)
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+def takes_all_samples_as_they_are(name: str) -> bool:
+    algorithm = make(name)
+    return algorithm.keep is None and not algorithm.on_gold and not algorithm.needs_greedy
+
+
+@pytest.mark.parametrize("name", [*filter(takes_all_samples_as_they_are, ALGORITHMS)])
 def test_what_cannot_be_scored_is_left_out_and_counted(name: str) -> None:
     """The weights become those of a learner that never saw those completions."""
     training = small_training(name, environment=Unscorable(odd_only=True), updates=1)
@@ -156,12 +160,10 @@ def test_what_cannot_be_scored_is_left_out_and_counted(name: str) -> None:
         [s.completion for _, s in even],
         [float(s.score.value or 0) for _, s in even],
         [group for group, _ in even],
+        limit=2,
         pad_id=0,
     )
-    batch = without.learner.annotate(batch, Meter("cpu"))
-    credit = without.learner.algorithm.advantages(batch)
-    batch = batch._replace(adv_BT=credit.adv_BT, return_BT=credit.return_BT)
-    without.learner.learn(batch, 0, 0, Meter("cpu"))
+    without.learner.learn(annotated(without.learner, batch), 0, 0, Meter("cpu"))
 
     *_, report = training.run()
 
@@ -173,7 +175,7 @@ def test_what_cannot_be_scored_is_left_out_and_counted(name: str) -> None:
     assert report.metrics["completions/unscored_frac"] == pytest.approx(odd / 4)
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", [name for name in ALGORITHMS if name != "sft"])
 def test_an_update_without_any_score_changes_nothing_and_goes_on(name: str) -> None:
     training = small_training(name, environment=Unscorable(odd_only=False), updates=2)
 
@@ -182,7 +184,7 @@ def test_an_update_without_any_score_changes_nothing_and_goes_on(name: str) -> N
     initial = small_model(0).model.state_dict()
     torch.testing.assert_close(training.learner.policy.state_dict(), initial, rtol=0, atol=0)
     assert "reward/mean" not in report.metrics
-    assert report.counters.unscored_completions == 2 * 16
+    assert report.counters.unscored_completions == report.counters.completions >= 2 * 16
 
 
 def test_a_score_that_is_not_a_number_is_not_a_score() -> None:
@@ -232,7 +234,7 @@ def state(training: Training) -> dict[str, torch.Tensor]:
     return tensors
 
 
-@pytest.mark.parametrize("name", [*ALGORITHMS, "grpo:kl_coef=0.1"])
+@pytest.mark.parametrize("name", [*ALGORITHMS, "vapo:critic_warmup=3", "grpo:kl_coef=0.1"])
 def test_a_resumed_run_is_the_same_to_the_bit(name: str, tmp_path: Path) -> None:
     knobs = {"updates": 5, "checkpoint_every": 2, "warmup_updates": 2, "decay": "cosine"}
     whole = small_training(name, **knobs)
@@ -249,6 +251,16 @@ def test_a_resumed_run_is_the_same_to_the_bit(name: str, tmp_path: Path) -> None
     assert metrics == {update: expected[update] for update in metrics}
     torch.testing.assert_close(state(resumed), state(whole), rtol=0, atol=0)
     assert resumed.counters.completion_tokens == whole.counters.completion_tokens
+
+
+def test_a_checkpoint_of_another_formula_is_refused(tmp_path: Path) -> None:
+    for _ in small_training("grpo:clip=0.2", updates=2, checkpoint_every=1).run(tmp_path):
+        pass
+
+    with pytest.raises(
+        UsageError, match=r"its surrogate was .*\[0\.8, 1\.2\].* and is .*\[0\.7, 1\.3\]"
+    ):
+        next(small_training("grpo:clip=0.3", updates=3, checkpoint_every=1).run(tmp_path))
 
 
 def test_a_kill_between_the_two_renames_of_a_checkpoint_loses_nothing(tmp_path: Path) -> None:
@@ -318,17 +330,3 @@ def test_a_phase_over_the_limit_ends_the_run() -> None:
     message = "in phase 'rollout', over the limit of 0 MiB"
     with pytest.raises(OutOfMemory, match=message), meter.phase("rollout"):
         pass
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("name", [*ALGORITHMS, "reinforce:baseline=leave_one_out"])
-def test_every_algorithm_learns_the_smallest_environment(name: str, seed: int) -> None:
-    training = small_training(
-        name, seed=seed, updates=120, prompts_per_update=10, group_size=8, learning_rate=2e-3
-    )
-
-    reports = list(training.run())
-
-    start, end = (report.eval_metrics["score/mean"] for report in (reports[0], reports[-1]))
-    assert start <= 0.3
-    assert end >= 0.8
