@@ -25,14 +25,16 @@ FUNCTIONS = ("advantages", "aggregate", "policy_loss")
 
 
 class Preset(NamedTuple):
-    """Where an algorithm's function is, what it is in one line, and its critic's warm-up.
+    """Where an algorithm's function is, what it is in one line, and what can be refused early.
 
-    The warm-up is here too so that a run that would end within it can be refused without torch.
+    ``warmup`` (updates in which only its critic learns) and ``on_gold`` are the algorithm's own;
+    they are here too so that a run that cannot be is refused before torch is imported.
     """
 
     target: str
     summary: str
     warmup: int = 0
+    on_gold: bool = False
 
 
 ALGORITHMS: dict[str, Preset] = {
@@ -93,7 +95,9 @@ ALGORITHMS: dict[str, Preset] = {
         warmup=5,
     ),
     "rft": Preset("bakeoff.algorithms.rft:rft", "supervised learning of one's own right replies"),
-    "sft": Preset("bakeoff.algorithms.sft:sft", "supervised learning of gold replies"),
+    "sft": Preset(
+        "bakeoff.algorithms.sft:sft", "supervised learning of gold replies", on_gold=True
+    ),
 }
 
 _registered: dict[str, Callable[..., Algorithm]] = {}

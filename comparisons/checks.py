@@ -39,6 +39,10 @@ def check(experiment: Experiment) -> None:
         check_sandbox(experiment.config.get("sandbox", AUTO_SANDBOX), running_programs)
     if experiment.memory_limit is not None and not Path("/proc/self/status").exists():
         raise UsageError("memory_limit needs /proc/<pid>/status, which only Linux has")
+    learned = [algorithms.ALGORITHMS.get(parse_spec(name).target) for name in experiment.algorithms]
+    if any(preset is not None and preset.on_gold for preset in learned):
+        for name in experiment.environments:
+            check_gold(name)
     group_size, updates = experiment.config["group_size"], experiment.config["updates"]
     in_need = [
         name
@@ -69,6 +73,24 @@ def builds(environment: str) -> bool:
                 raise UsageError(f"environment '{environment}' has no {split} items")
         built.close()
         return bool(built.needs_sandbox)
+
+
+def check_gold(environment: str) -> None:
+    """Accept an environment whose first item has a gold reply, to be learned from.
+
+    Raises:
+        UsageError: it has none.
+    """
+    from bakeoff import envs
+
+    with making(f"environment '{environment}'"):
+        built = envs.make(environment)
+        gold = built.gold_reply(built.item(0, "train"), ())
+        built.close()
+    if not gold:
+        raise UsageError(
+            f"sft learns from gold replies, and environment '{environment}' has none; leave it out"
+        )
 
 
 def check_sandbox(level: str, environments: Iterable[str]) -> None:

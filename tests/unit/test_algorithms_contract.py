@@ -286,7 +286,8 @@ def test_an_error_of_ones_own_code_is_a_fault_and_not_a_traceback() -> None:
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_its_row_in_the_registry_knows_its_warm_up(name: str) -> None:
-    plan = make(name).critic
+def test_its_row_in_the_registry_says_what_it_needs(name: str) -> None:
+    algorithm, preset = make(name), ALGORITHMS[name]
 
-    assert ALGORITHMS[name].warmup == (plan.warmup if plan is not None else 0)
+    assert preset.warmup == (algorithm.critic.warmup if algorithm.critic is not None else 0)
+    assert preset.on_gold == algorithm.on_gold

@@ -163,3 +163,28 @@ def test_an_adapter_folder_without_weights_is_no_model(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match=r"has no adapter_model\.safetensors"):
         models.check(str(tmp_path))
+
+
+ENVIRONMENT = """
+from bakeoff.envs import register
+from bakeoff.types import Item
+
+register(
+    "me/NoGold-v0",
+    make_item=lambda rng: Item("", f"What is {rng.randrange(100000)} + 1?", answer="1"),
+    sizes={"train": 50, "eval": 5},
+    rewards={"correct": (1, lambda reply, item: reply == item.answer)},
+)
+"""
+
+
+def test_supervised_learning_without_gold_replies_is_refused_before_any_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "no_gold.py").write_text(ENVIRONMENT)
+    monkeypatch.chdir(tmp_path)
+
+    line = said(capsys, "compare", "--algorithms", "grpo,sft", "--env", "no_gold.py:me/NoGold-v0")
+
+    assert "sft learns from gold replies" in line and "no_gold.py:me/NoGold-v0" in line
+    assert not (tmp_path / "results").exists()
