@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import keyword
 import re
 import sys
@@ -114,6 +115,7 @@ def module_name(name: str) -> str:
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,50}", name) or keyword.iskeyword(name):
         raise UsageError(f"'{name}' is no name for a module: use small letters, digits and _")
-    if name in {*sys.stdlib_module_names, "bakeoff"} or name.startswith("test_"):
+    installed = importlib.metadata.packages_distributions()
+    if name in {*sys.stdlib_module_names, *installed, "bakeoff"} or name.startswith("test_"):
         raise UsageError(f"a module '{name}' would hide another one; choose another name")
     return name

@@ -130,6 +130,7 @@ def test_show_as_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None
         (["check", "grpo", "no.py:x"], "no such file: no.py"),
         (["new", "My-Own"], "'My-Own' is no name for a module"),
         (["new", "random"], "would hide another one"),
+        (["new", "torch"], "would hide another one"),
     ],
 )
 def test_a_mistake_is_one_line(
