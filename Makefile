@@ -11,7 +11,7 @@ compare: $(VENV)/.installed  ## GRPO, PPO and REINFORCE on an arithmetic environ
 	$(BIN)/bakeoff compare $(COMPARE)
 
 test: $(VENV)/.installed-dev  ## the fast tests
-	$(BIN)/python -m pytest -m 'not slow and not alone' $(PARALLEL)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not alone' $(PARALLEL)
 	$(BIN)/python -m pytest -m 'alone and not slow'
 
 test-slow: $(VENV)/.installed-dev  ## the tests that take a minute or more
