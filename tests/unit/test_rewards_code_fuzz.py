@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ from bakeoff.rewards.code import (
     CallTests,
     Limits,
     Sandbox,
-    SandboxUnavailable,
     StdioTests,
     Tests,
 )
@@ -36,16 +34,6 @@ MANGLED = [
     "import gc\n[o.clear() for o in gc.get_objects() if type(o) is dict]",
     "raise BaseException", "raise GeneratorExit", "raise SystemExit(object())", "1 / 0",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    try:
-        with Sandbox(workers=1) as made:
-            assert made.level
-            yield made
-    except SandboxUnavailable as error:
-        pytest.skip(f"no sandbox on this machine: {error}")
 
 
 def sources() -> list[str]:

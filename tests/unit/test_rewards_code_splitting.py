@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -14,7 +13,6 @@ from bakeoff.rewards.code import (
     AssertTests,
     Limits,
     Sandbox,
-    SandboxUnavailable,
     literal,
     score,
     splitting,
@@ -109,16 +107,6 @@ def f(n):
     return ANSWERS[n]
 """
 COUNT = 42
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    try:
-        with Sandbox(workers=1) as made:
-            assert made.level
-            yield made
-    except SandboxUnavailable as error:
-        pytest.skip(f"no sandbox on this machine: {error}")
 
 
 @pytest.mark.parametrize(("text", "question"), QUESTIONS)

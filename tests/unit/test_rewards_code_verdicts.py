@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ from bakeoff.rewards.code import (
     Failure,
     Limits,
     Sandbox,
-    SandboxUnavailable,
     Score,
     StdioTests,
     Tests,
@@ -27,16 +25,6 @@ from bakeoff.rewards.code import (
 )
 
 LIMITS = Limits(seconds=0.5, memory_mib=100, output_mib=1)
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    try:
-        with Sandbox(workers=1) as made:
-            assert made.level
-            yield made
-    except SandboxUnavailable as error:
-        pytest.skip(f"no sandbox on this machine: {error}")
 
 
 @pytest.fixture
