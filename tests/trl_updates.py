@@ -25,7 +25,8 @@ from bakeoff.training.batch import collate
 from bakeoff.training.learner import Learner
 from bakeoff.training.ledger import Ledger
 from bakeoff.training.meter import Meter
-from bakeoff.training.sampler import CacheSampler, Decoding
+from bakeoff.training.sampling.builtin import sampler_of
+from bakeoff.training.sampling.protocol import Decoding
 from bakeoff.types import Algorithm, Batch, Completion
 
 PROMPTS = ("7?", "12?", "345?", "6?")
@@ -58,7 +59,7 @@ def completions(temperature: float = 1.0) -> list[Completion]:
     model = small_model(layers=2)
     prompts = [tuple(model.tokenizer(prompt)["input_ids"]) for prompt in PROMPTS]
     decoding = Decoding(max_new_tokens=LIMIT, temperature=temperature)
-    return CacheSampler(model).sample(prompts, GROUP, decoding, seed=8)
+    return sampler_of(model).sample(prompts, GROUP, decoding, seed=8)
 
 
 def drifted(written: Sequence[Completion]) -> list[Completion]:

@@ -15,7 +15,8 @@ from bakeoff.training.judging import judged
 from bakeoff.training.order import item_indices
 from bakeoff.training.reports import Sample
 from bakeoff.training.rollout import rollout
-from bakeoff.training.sampler import CacheSampler, Decoding
+from bakeoff.training.sampling.builtin import sampler_of
+from bakeoff.training.sampling.protocol import Decoding
 from bakeoff.types import Batch, Completion, Environment, Item
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _asked(
     language_model: LanguageModel, environment: Environment, seed: int, n: int, reply_tokens: int
 ) -> Iterator[list[Group]]:
     """Yield the groups of ``n`` items; those that could not be scored in full are left out."""
-    sampler = CacheSampler(language_model)
+    sampler = sampler_of(language_model)
     indices = item_indices(seed, 0, n, environment.size("train"))
     for start in range(0, n, AT_ONCE):
         items = [environment.item(i, "train") for i in indices[start : start + AT_ONCE]]

@@ -27,7 +27,8 @@ from bakeoff.training.gold import gold_completion
 from bakeoff.training.judging import judged
 from bakeoff.training.order import item_indices
 from bakeoff.training.rollout import rollout
-from bakeoff.training.sampler import CacheSampler, Decoding
+from bakeoff.training.sampling.builtin import sampler_of
+from bakeoff.training.sampling.protocol import Decoding
 from bakeoff.training.scoring import token_logps
 from bakeoff.types import Environment, Item
 
@@ -100,7 +101,7 @@ class _Recorder:
     ) -> None:
         self.environment, self.language_model = environment, language_model
         self.settings = settings
-        self.sampler = CacheSampler(language_model)
+        self.sampler = sampler_of(language_model)
         self.decoding = Decoding(max_new_tokens=settings.max_new_tokens, temperature=TEMPERATURE)
 
     def items(self, update: int) -> list[Item]:

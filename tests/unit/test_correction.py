@@ -11,7 +11,8 @@ from bakeoff.algorithms import make
 from bakeoff.algorithms.stages import credited
 from bakeoff.training.batch import collate
 from bakeoff.training.loop import Training
-from bakeoff.training.sampler import CacheSampler, Decoding
+from bakeoff.training.sampling.builtin import sampler_of
+from bakeoff.training.sampling.protocol import Decoding
 from bakeoff.types import Credit, Item, Score
 
 
@@ -36,7 +37,7 @@ def trained(weight: float | None) -> dict[str, Tensor]:
 
 
 def test_advantages_are_multiplied_by_the_correction_and_returns_are_not() -> None:
-    completions = CacheSampler(SMALL).sample([(4, 13)], 2, Decoding(max_new_tokens=2), 0)
+    completions = sampler_of(SMALL).sample([(4, 13)], 2, Decoding(max_new_tokens=2), 0)
     batch = collate(completions, [0.0, 1.0], [0, 0], limit=2, pad_id=0)
     correction_BT = torch.tensor([[2.0, 0.5], [0.0, 1.0]])
     credit = Credit(torch.full((2, 2), 3.0), torch.full((2, 2), 5.0))

@@ -19,7 +19,7 @@ from bakeoff.errors import UsageError
 from bakeoff.models.loading import load
 from bakeoff.training.gold import end_id, gold_completion
 from bakeoff.training.reports import GOLD
-from bakeoff.training.sampler import Decoding
+from bakeoff.training.sampling.protocol import Decoding
 from bakeoff.training.steps import Diverged
 from bakeoff.types import Item
 

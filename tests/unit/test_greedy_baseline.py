@@ -13,7 +13,8 @@ from bakeoff.errors import UsageError
 from bakeoff.training.gathering import Gathered
 from bakeoff.training.order import item_indices
 from bakeoff.training.reports import Sample
-from bakeoff.training.sampler import CacheSampler, Decoding
+from bakeoff.training.sampling.builtin import sampler_of
+from bakeoff.training.sampling.protocol import Decoding
 from bakeoff.training.statistics import sample_metrics
 from bakeoff.types import Completion, Item, Score
 
@@ -37,9 +38,7 @@ def greedy_texts() -> dict[str, str]:
     model = small_model(0)
     items = [Successor().item(index, "train") for index in item_indices(0, 0, 4, 10)]
     decoding = Decoding(max_new_tokens=2, temperature=0.0)
-    replies = CacheSampler(model).sample(
-        [model.prompt_ids(i.prompt) for i in items], 1, decoding, 0
-    )
+    replies = sampler_of(model).sample([model.prompt_ids(i.prompt) for i in items], 1, decoding, 0)
     return {item.id: reply.text for item, reply in zip(items, replies, strict=True)}
 
 

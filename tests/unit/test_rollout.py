@@ -10,7 +10,8 @@ from small_world import Successor
 
 from bakeoff.models.loading import LanguageModel, load
 from bakeoff.training.rollout import rollout
-from bakeoff.training.sampler import CacheSampler
+from bakeoff.training.sampling.builtin import sampler_of
+from bakeoff.training.sampling.padded import PaddedSampler
 from bakeoff.types import Item
 
 
@@ -109,15 +110,15 @@ def test_one_turn_leaves_completions_as_the_sampler_made_them() -> None:
     items = [Successor().item(index, "train") for index in range(3)]
     prompts = [SMALL.prompt_ids(item.prompt) for item in items]
 
-    episodes, _ = rollout(Successor(), SMALL, CacheSampler(SMALL), items, 2, DECODING, 5)
+    episodes, _ = rollout(Successor(), SMALL, sampler_of(SMALL), items, 2, DECODING, 5)
 
-    sampled = CacheSampler(SMALL).sample(prompts, 2, DECODING, 5)
+    sampled = sampler_of(SMALL).sample(prompts, 2, DECODING, 5)
     assert [completion for _, completion in episodes] == sampled
 
 
 def test_the_same_seed_gives_the_same_episodes() -> None:
     items = [HigherLower().item(index) for index in range(3)]
-    sampler = CacheSampler(SMALL)
+    sampler = sampler_of(SMALL)
 
     first, second, other = (
         rollout(HigherLower(), SMALL, sampler, items, 8, DECODING, seed)[0] for seed in (5, 5, 6)
@@ -128,7 +129,7 @@ def test_the_same_seed_gives_the_same_episodes() -> None:
 
 
 def test_the_largest_cache_of_all_turns_is_reported() -> None:
-    sampler = CacheSampler(SMALL)
+    sampler = PaddedSampler(SMALL)
     items = [Relay().item(0)]
 
     episodes, cache_bytes = rollout(Relay(), SMALL, sampler, items, 64, DECODING, 0)

@@ -11,7 +11,7 @@ from bakeoff.algorithms import ALGORITHMS, make
 from bakeoff.algorithms.stages import credited, weighted
 from bakeoff.training.batch import collate, micro_batches
 from bakeoff.training.rollout import rollout
-from bakeoff.training.sampler import CacheSampler
+from bakeoff.training.sampling.builtin import sampler_of
 from bakeoff.training.scoring import model_inputs, token_logps
 from bakeoff.training.statistics import sample_metrics
 from bakeoff.types import Batch
@@ -118,7 +118,7 @@ def test_gae_steps_over_observations_from_the_last_reply_to_the_first() -> None:
 
 def test_the_sampler_and_the_learner_agree_on_every_reply_of_an_episode() -> None:
     items = [HigherLower().item(index) for index in range(3)]
-    episodes, _ = rollout(HigherLower(), SMALL, CacheSampler(SMALL), items, 32, DECODING, 0)
+    episodes, _ = rollout(HigherLower(), SMALL, sampler_of(SMALL), items, 32, DECODING, 0)
     completions = [completion for _, completion in episodes]
     assert any(len(completion.replies) == 2 for completion in completions)
     batch = collate(completions, [0.0] * 96, [0] * 96, limit=8, pad_id=0)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bakeoff.errors import UsageError
 from bakeoff.training.rollout import answered, fits, observed
-from bakeoff.training.sampler import Decoding
+from bakeoff.training.sampling.protocol import Decoding
 from bakeoff.types import Completion, Environment, Item
 
 if TYPE_CHECKING:
