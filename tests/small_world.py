@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
@@ -17,8 +19,9 @@ from bakeoff.training.config import TrainConfig, train_config
 from bakeoff.training.learner import Learner
 from bakeoff.training.loop import Training
 from bakeoff.training.meter import Meter
-from bakeoff.training.sampler import CacheSampler, Decoding
-from bakeoff.types import Batch, Item, Score
+from bakeoff.training.sampling.builtin import sampler_of
+from bakeoff.training.sampling.protocol import Decoding
+from bakeoff.types import Batch, Item, Metrics, Score
 
 CHARACTERS = "0123456789?"
 
@@ -121,10 +124,31 @@ def small_training(
     )
 
 
+class Resumed(NamedTuple):
+    """A run without a stop, one that went on where another was stopped, and metrics by update."""
+
+    whole: Training
+    resumed: Training
+    expected: dict[int, Metrics]
+    metrics: dict[int, Metrics]
+
+
+def stopped_and_resumed(run: Callable[[], Training], folder: Path, last: int) -> Resumed:
+    """Stop a run after its update ``last``, one past a checkpoint, and go on with another."""
+    whole = run()
+    expected = {report.update: report.metrics for report in whole.run()}
+    for report in run().run(folder):
+        if report.update == last:
+            break
+    resumed = run()
+    metrics = {report.update: report.metrics for report in resumed.run(folder)}
+    return Resumed(whole, resumed, expected, metrics)
+
+
 def sampled_batch(model: LanguageModel, n: int = 12) -> Batch:
     """``n`` completions of three prompts of unequal lengths; every third has a reward of 1."""
     prompts = [model.prompt_ids(text) for text in ("1?", "23?", "456?")]
-    completions = CacheSampler(model).sample(prompts, n // 3, Decoding(max_new_tokens=9), 0)
+    completions = sampler_of(model).sample(prompts, n // 3, Decoding(max_new_tokens=9), 0)
     rewards = [float(i % 3 == 0) for i in range(n)]
     return collate(
         completions,

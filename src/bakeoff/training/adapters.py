@@ -95,8 +95,15 @@ def using(model: nn.Module, name: str | None) -> Iterator[None]:
         ...     logits = model(torch.tensor([[3, 4]])).logits
     """
     _layers(model, name)
-    before = _switched(model)
-    _switch(model, {layer: [name] if name else [] for layer in before})
+    with switched(model, {layer: [name] if name else [] for layer in switches(model)}):
+        yield
+
+
+@contextmanager
+def switched(model: nn.Module, names: dict[Any, list[str]]) -> Iterator[None]:
+    """Switch adapters as ``switches`` has seen them; what was on before is so after."""
+    before = switches(model)
+    _switch(model, names)
     try:
         yield
     finally:
@@ -186,7 +193,7 @@ def _peft() -> Any:
 
 def _inject(model: PreTrainedModel, name: str, lora: Any) -> None:
     """Put peft's layers into a model, in fp32 whatever the base is; global random numbers stay."""
-    before = _switched(model)
+    before = switches(model)
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")  # of layers whose weights are transposed, and the like
         try:
@@ -212,7 +219,7 @@ def _layers(model: nn.Module, name: str | None) -> list[Any]:
     return found
 
 
-def _switched(model: nn.Module) -> dict[Any, list[str]]:
+def switches(model: nn.Module) -> dict[Any, list[str]]:
     """Return the names that are on in each layer; none if the base is alone."""
     layers = _layers(model, None)
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -75,15 +76,54 @@ def minibatches(batch: Batch, n: int, *keys: object) -> Iterator[Batch]:
             yield batch.rows(rows_B)
 
 
-def micro_batches(batch: Batch, size: int) -> Iterator[Batch]:
-    """Split one optimiser step into backward passes of ``size`` completions, trimmed of padding.
+def micro_batches(batch: Batch, size: int, tokens: float = math.inf) -> Iterator[Batch]:
+    """Split one optimiser step into backward passes, trimmed of padding.
 
-    Rows are sorted by length first, so that little of a piece is padding. The weights stand in the
-    batch, so the gradients of the pieces add up to that of the whole.
+    Rows of one prompt stay together, so that it is read in few of the pieces, and are sorted by
+    length. The weights stand in the batch, so the gradients of the pieces add up to that of the
+    whole.
+
+    Args:
+        batch: what the step learns from.
+        size: completions of a piece, at most.
+        tokens: tokens of a piece, at most, unless one completion has more; a prompt counts once.
     """
-    order_B = (batch.prompt_mask_BP.sum(1) + batch.mask_BT.sum(1)).argsort(stable=True)
-    for rows_B in torch.split(order_B, size):
-        yield trim(batch.rows(rows_B))
+    length_B, prompt_B = batch.mask_BT.sum(1), prompts(batch)
+    width_B = batch.prompt_mask_BP.sum(1)
+    order_B = (width_B + length_B).argsort(stable=True)
+    order_B = order_B[prompt_B[order_B].argsort(stable=True)]
+    read = last_counted(batch.mask_BT).tolist()
+    widths, prompt_of = width_B.tolist(), prompt_B.tolist()
+
+    piece: list[int] = []
+    held = 0.0
+    for row in order_B.tolist():
+        alone = widths[row] + read[row]
+        more = read[row] if piece and prompt_of[piece[-1]] == prompt_of[row] else alone
+        if piece and (len(piece) == size or held + more > tokens):
+            yield trim(batch.rows(torch.tensor(piece, device=order_B.device)))
+            piece, held, more = [], 0.0, alone
+        piece.append(row)
+        held += more
+    yield trim(batch.rows(torch.tensor(piece, device=order_B.device)))
+
+
+def last_counted(mask_BT: torch.Tensor) -> torch.Tensor:
+    """Return how many tokens each completion has up to the last one that counts, ``length_B``.
+
+    Example:
+        >>> last_counted(torch.tensor([[1, 0, 1, 0], [0, 0, 0, 0]])).tolist()
+        [3, 0]
+    """
+    upto_T = torch.arange(1, mask_BT.shape[1] + 1, device=mask_BT.device)
+    return ((mask_BT > 0) * upto_T).amax(1)
+
+
+def prompts(batch: Batch) -> torch.Tensor:
+    """Return ``prompt_B``, numbers that are equal where completions have the same prompt."""
+    token_BP = batch.prompt_BP.where(batch.prompt_mask_BP > 0, -1)
+    prompt_B: torch.Tensor = torch.unique(token_BP, dim=0, return_inverse=True)[1]
+    return prompt_B
 
 
 def trim(batch: Batch) -> Batch:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bakeoff.errors import UsageError, unknown
+from bakeoff.training.sampling.vllm_modes import logprobs_mode
 
 AUTO_SANDBOX = "auto"
 """The best sandbox that there is here; see ``bakeoff doctor``."""
@@ -58,6 +59,12 @@ class OptimizerConfig:
     decay: str = _knob("constant", "what it does then", choices=("constant", "linear", "cosine"))
     weight_decay: float = _knob(0.0, "AdamW weight decay", low=0)
     max_grad_norm: float = _knob(1.0, "gradients longer than this are shortened to it", low=1e-12)
+    optimizer_bits: int = _knob(
+        32,
+        "bits of AdamW's two averages of each weight; 8 needs bitsandbytes",
+        choices=("32", "8"),
+        later=True,
+    )
     match: str = _knob(
         "none",
         "make every step of the policy as long as match_target: its norm, or the KL it makes",
@@ -100,8 +107,26 @@ class TrainConfig:
     micro_batch: int = _knob(
         64, "completions in one backward pass; changes memory, not results", low=1
     )
+    activation_gib: float | None = _knob(
+        None,
+        "GiB that the activations of a backward pass may take: fewer completions in it then",
+        low=1e-6,
+        later=True,
+    )
+    recompute: str = _knob(
+        "none",
+        "layers holds only the inputs of layers and runs them twice: less memory, more time",
+        choices=("none", "layers"),
+        later=True,
+    )
     sample_batch: int = _knob(
-        128, "completions sampled at a time, at least one group; changes memory", low=1
+        128, "completions sampled at a time; changes memory, not results", low=1
+    )
+    sampler: str = _knob(
+        "builtin",
+        "what writes the completions; vllm corrects the algorithms for its own log-probabilities",
+        choices=("builtin", "vllm"),
+        later=True,
     )
     eval_every: int = _knob(10, "updates between evaluations on held-out items", low=1)
     eval_items: int = _knob(128, "held-out items of one evaluation, answered greedily", low=1)
@@ -117,6 +142,12 @@ class TrainConfig:
     )
     threads: int = _knob(0, "CPU threads; 0 takes one for a small model and all for others", low=0)
     device: str = _knob("auto", "where to run", choices=("auto", "cpu", "cuda"))
+    precision: str = _knob(
+        "fp32",
+        "numbers of weights and passes; bf16 keeps fp32 master weights for the optimiser",
+        choices=("fp32", "bf16_autocast", "bf16"),
+        later=True,
+    )
     sandbox: str = _knob(
         AUTO_SANDBOX,
         "what contains the programs that rewards for code run; none is NO isolation",
@@ -168,7 +199,11 @@ def train_config(values: Mapping[str, Any]) -> TrainConfig:
         names = {f.name for f in dataclasses.fields(kind)}
         return kind(**{k: v for k, v in values.items() if k in names}, **extra)
 
-    return build(TrainConfig, **{name: build(kind) for name, kind in GROUPS.items()})  # type: ignore[no-any-return]
+    config: TrainConfig = build(TrainConfig, **{name: build(kind) for name, kind in GROUPS.items()})
+    if config.sampler == "vllm":
+        drawn = config.sampling
+        logprobs_mode(drawn.temperature, drawn.top_p, drawn.top_k)
+    return config
 
 
 def flat(config: TrainConfig) -> dict[str, Any]:
@@ -197,15 +232,16 @@ def _check(knob: dataclasses.Field[Any], value: Any) -> None:
     base, _, optional = str(knob.type).partition(" | ")
     if value is None and optional:
         return
-    if type(value) not in kinds[base]:  # isinstance would take True for a 1
-        raise UsageError(f"{knob.name} must be {_article(base)}, not {value!r}")
     low, choices = knob.metadata["low"], knob.metadata["choices"]
+    if type(value) not in kinds[base]:  # isinstance would take True for a 1
+        known = f" (known: {', '.join(choices)})" if choices else ""
+        raise UsageError(f"{knob.name} must be {_article(base)}, not {value!r}{known}")
     if low is not None and not value >= low:  # nan fails every comparison
         raise UsageError(f"{knob.name} must be at least {low:g}, not {value}")
     if low is not None and value > HIGHEST:
         raise UsageError(f"{knob.name} must be at most {HIGHEST:g}, not {value}")
-    if choices and value not in choices:
-        raise unknown(knob.name, value, choices)
+    if choices and str(value) not in choices:
+        raise unknown(knob.name, str(value), choices)
     if knob.name == "top_p" and value > 1:
         raise UsageError(f"top_p must be at most 1, not {value}")
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from bakeoff.training.flops import FlopModel
 from bakeoff.training.learner import Learner
+from bakeoff.training.packing.support import packs
 from bakeoff.training.reports import Counters, Sample
+from bakeoff.types import Batch
 
 
 def count_sampled(counters: Counters, flops: FlopModel, samples: Sequence[Sample]) -> None:
@@ -31,12 +34,30 @@ def count_given(counters: Counters, samples: Sequence[Sample]) -> None:
 
 
 def count_learned(
-    counters: Counters, flops: FlopModel, samples: Sequence[Sample], learner: Learner
+    counters: Counters,
+    flops: FlopModel,
+    samples: Sequence[Sample],
+    learner: Learner,
+    batch: Batch,
 ) -> None:
-    """Count completions that are learned from in the update that the counters stand at."""
-    passes = learner.passes(counters.updates)
-    for sample in samples:
+    """Count completions that are learned from in the update that the counters stand at.
+
+    ``batch`` is made of them: those of ``silent_B`` make no backward pass of the policy. A prompt
+    is read once for each minibatch that its completions are dealt to, and by each of them if the
+    policy cannot be read in packed rows.
+    """
+    none = [0.0] * len(samples)
+    silent = none if batch.silent_B is None else batch.silent_B.tolist()
+    kinds = [learner.passes(counters.updates, silent=kind) for kind in (False, True)]
+    readings = learner.config.minibatches if packs(learner.policy) else len(samples)
+    read = Counter[int]()
+    for sample, spared in zip(samples, silent, strict=True):
+        passes = kinds[spared > 0]
         prompt, tokens = _lengths(sample)
+        read[sample.group] += 1
+        if read[sample.group] > readings:  # minus what those before it have read
+            counters.train_flops -= (passes.policy + passes.critic) * flops.forward(prompt, 0, 0)
+            counters.train_flops -= passes.adapter * flops.adapter(prompt)
         counters.trained_tokens += sample.completion.sampled * learner.algorithm.epochs
         counters.train_flops += passes.policy * flops.forward(prompt, tokens, tokens)
         counters.train_flops += passes.critic * flops.forward(prompt, tokens, 0)

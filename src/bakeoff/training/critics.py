@@ -14,15 +14,15 @@ first advantages are the plain returns; a bf16 head could not tell values near 1
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from bakeoff.training import adapters
-from bakeoff.training.scoring import model_inputs
+from bakeoff.training.batch import last_counted
+from bakeoff.training.scoring import States, read
 from bakeoff.types import Batch
 
 if TYPE_CHECKING:
@@ -37,14 +37,15 @@ class Critic(nn.Module):
 
     Attributes:
         head: from a hidden state to a value.
+        transformer: returns what the hidden states are of, which need not be the critic's own.
         backbone: the transformer, if it is the critic's own.
         adapter: the parameters of its adapter, if it has one.
     """
 
     def __init__(
         self,
-        states: Callable[[Batch], Tensor],
-        like: PreTrainedModel,
+        states: Callable[[Batch], States],
+        transformer: Callable[[], PreTrainedModel],
         *,
         backbone: nn.Module | None = None,
         adapter: Sequence[nn.Parameter] = (),
@@ -52,15 +53,16 @@ class Critic(nn.Module):
         """Put a head of zeros on hidden states.
 
         Args:
-            states: ``batch -> hidden_BSH``, the last ones of a transformer over prompt and tokens.
-            like: a model of the same hidden size, on the same device.
-            backbone: the transformer behind ``states``, if it belongs to this critic alone.
+            states: the last hidden states of a transformer over a batch.
+            transformer: returns that transformer.
+            backbone: the same, if it belongs to this critic alone.
             adapter: those of its parameters that train, if they are an adapter.
         """
         super().__init__()
-        self.states = states
+        self.states, self.transformer = states, transformer
         self.backbone = backbone
         self.adapter = nn.ParameterList(adapter)
+        like = transformer()
         hidden_size = like.config.get_text_config().hidden_size
         self.head = nn.Linear(hidden_size, 1, dtype=torch.float32).to(like.device)
         nn.init.zeros_(self.head.weight)
@@ -68,28 +70,36 @@ class Critic(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return ``value_BT``: the expected score just before each token is written."""
-        return self.read(self.states(batch), batch)[0]
+        return self.values(batch)[0]
 
-    def read(self, hidden_BSH: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return ``value_BT``, and ``value_end_B``: the value after the last counted token.
+    def values(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return ``value_BT``, and ``value_end_B``: the value after the last counted token."""
+        return self.read(self.states(batch), batch)
+
+    def read(self, states: States, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return ``value_BT`` and ``value_end_B`` of states that are there already.
 
         Args:
-            hidden_BSH: the last hidden states over ``[prompt_BP | token_BT]``.
+            states: the last hidden states over the batch.
             batch: what they are the states of.
         """
         mask_BT = batch.mask_BT
-        tokens = mask_BT.shape[1]
-        value_BU = self.head(hidden_BSH[:, -tokens - 1 :].float())[..., 0]  # U is T + 1
-        after_T = torch.arange(1, tokens + 1, device=mask_BT.device)
-        last_B = ((mask_BT > 0) * after_T).amax(1)
-        value_end_B: Tensor = value_BU.gather(1, last_B[:, None])[:, 0]
+        with torch.autocast(mask_BT.device.type, enabled=False):  # the head is fp32 in all
+            value_N = self.head(states.hidden_NH.float())[:, 0]
+        value_BU = value_N[states.state_BU]
+        last_B1 = last_counted(mask_BT)[:, None]
+        value_end_B: Tensor = value_BU.gather(1, last_B1)[:, 0]
         return value_BU[:, :-1] * mask_BT, value_end_B
 
 
 def separate(policy: PreTrainedModel) -> Critic:
     """Return a critic on a copy of the policy's transformer; the policy has no adapter yet."""
     backbone = copy.deepcopy(policy.base_model).requires_grad_(True)
-    return Critic(lambda batch: _last_states(backbone, batch), policy, backbone=backbone)
+
+    def states(batch: Batch) -> States:
+        return read(policy, batch, backbone=backbone)
+
+    return Critic(states, lambda: backbone, backbone=backbone)
 
 
 def shared(policy: PreTrainedModel) -> Critic:
@@ -100,10 +110,10 @@ def shared(policy: PreTrainedModel) -> Critic:
     """
 
     @torch.no_grad()
-    def states(batch: Batch) -> Tensor:
-        return _last_states(policy.base_model, batch)
+    def states(batch: Batch) -> States:
+        return read(policy, batch)
 
-    return Critic(states, policy)
+    return Critic(states, lambda: policy.base_model)
 
 
 def low_rank(
@@ -130,27 +140,9 @@ def low_rank(
         base = backbone = copy.deepcopy(policy.base_model).requires_grad_(False)
     adapters.add(base, ADAPTER, rank=rank, alpha=alpha, seed=seed)
 
-    def states(batch: Batch) -> Tensor:
+    def states(batch: Batch) -> States:
         with adapters.using(base, ADAPTER):
-            return _last_states(base.base_model, batch)
+            return read(policy, batch, backbone=base.base_model)
 
     adapter = adapters.parameters(base, ADAPTER)
-    return Critic(states, policy, backbone=backbone, adapter=adapter)
-
-
-@contextmanager
-def watched(backbone: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect the last hidden states of every forward pass of a transformer, gradient and all."""
-    seen: list[Tensor] = []
-    handle = backbone.register_forward_hook(
-        lambda module, inputs, output: seen.append(output.last_hidden_state)
-    )
-    try:
-        yield seen
-    finally:
-        handle.remove()
-
-
-def _last_states(backbone: Any, batch: Batch) -> Tensor:
-    hidden_BSH: Tensor = backbone(**model_inputs(batch), use_cache=False).last_hidden_state
-    return hidden_BSH
+    return Critic(states, lambda: base.base_model, backbone=backbone, adapter=adapter)

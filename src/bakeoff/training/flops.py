@@ -75,7 +75,14 @@ class Passes(NamedTuple):
     adapter: int = 0
 
 
-def passes(algorithm: Algorithm, update: int, *, rank: int = 0, critic_rank: int = 0) -> Passes:
+def passes(
+    algorithm: Algorithm,
+    update: int,
+    *,
+    rank: int = 0,
+    critic_rank: int = 0,
+    silent: bool = False,
+) -> Passes:
     """Return what an update costs for each completion that it learns from.
 
     A backward pass is two forward ones, for the gradients of the activations and of the weights;
@@ -87,6 +94,7 @@ def passes(algorithm: Algorithm, update: int, *, rank: int = 0, critic_rank: int
         update: which one, 0 for the first: the first may be the critic's alone.
         rank: of the policy's adapter on frozen weights; 0 if all of its weights train.
         critic_rank: of the critic's, if that is one.
+        silent: whether the completion makes no backward pass of the policy (``Batch.silent_B``).
 
     Example:
         >>> from bakeoff.algorithms import make
@@ -98,9 +106,10 @@ def passes(algorithm: Algorithm, update: int, *, rank: int = 0, critic_rank: int
     plan = algorithm.critic
     alone = plan is not None and update < plan.warmup
     again = int(algorithm.mismatch is not None)
-    policy = 0 if alone else (2 if rank else 3) * algorithm.epochs
-    policy += algorithm.needs_reference + again
-    adapter = rank * ((0 if alone else 3 * algorithm.epochs) + again)
+    each = 0 if alone else 1 if silent else 2 if rank else 3
+    policy = each * algorithm.epochs + algorithm.needs_reference + again
+    adapter_each = 0 if alone else 1 if silent else 3
+    adapter = rank * (adapter_each * algorithm.epochs + again)
     if plan is None:
         return Passes(policy, 0, adapter)
     if plan.kind == "lora":

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from bakeoff.algorithms.stages import corrected, weighted
 from bakeoff.training import adapters
 from bakeoff.training.batch import minibatches
 from bakeoff.training.config import TrainConfig
-from bakeoff.training.critics import watched
 from bakeoff.training.flops import Passes, passes
-from bakeoff.training.ledger import Ledger, tensor_bytes
+from bakeoff.training.ledger import Ledger, optimizer_bytes, predicted_bytes, tensor_bytes
 from bakeoff.training.matching import copy_bytes, matched, mean_kl, no_step
 from bakeoff.training.meter import Meter
 from bakeoff.training.models import ADAPTER, CRITIC_RANK, learning_rates, models
 from bakeoff.training.optimizer import adamw, schedule, trained
-from bakeoff.training.scoring import token_logps
+from bakeoff.training.packing.products import reordered_weights
+from bakeoff.training.passing import Passing
+from bakeoff.training.precision import cast, many_passes_in
+from bakeoff.training.scoring import States
 from bakeoff.training.statistics import correction_metrics
 from bakeoff.training.steps import Diverged as Diverged
-from bakeoff.training.steps import Losses, apply, backward, clipped
+from bakeoff.training.steps import Losses, apply, clipped
 from bakeoff.types import Algorithm, Batch, Metrics
 
 if TYPE_CHECKING:
@@ -62,11 +65,12 @@ class Learner:
             seed: the experiment's; an adapter's first weights come from it.
         """
         self.config, self.algorithm, self.ledger = config, algorithm, ledger
-        self.temperature = config.sampling.temperature or 1.0
         self.lora = config.lora.lora_rank > 0
         policy = language_model.model.eval()  # eval: no dropout, so that ratios start at 1
+        cast(policy, config.precision)
         self.models = models(policy, algorithm, config.lora, seed)
         self.policy, self.critic, self.reference = self.models
+        self.passing = Passing(config, policy)
         self.rates = learning_rates(config.optimizer, config.lora, algorithm)
         moving = adapters.parameters(policy, ADAPTER) if self.lora else policy.parameters()
         self.optimizer = adamw(moving, self.rates[0], config.optimizer)
@@ -80,36 +84,41 @@ class Learner:
             model = getattr(self.models, name)
             buffers = model.buffers() if model is not None else ()
             ledger.set(f"{name}_weights", tensor_bytes([*held, *buffers]))
+        for name, optimizer in self._optimizers().items():
+            ledger.set(f"{name}_optimizer", optimizer_bytes(optimizer))  # masters, so far
         if config.optimizer.match != "none":
             ledger.set("other_tensors", copy_bytes(self.optimizer))
 
     def predicted_bytes(self) -> dict[str, int]:
-        """Bytes by formula: weights, gradients of what trains, and AdamW's two fp32 averages."""
-        predicted = {
-            f"{name}_weights": sum(p.numel() * p.element_size() for p in held)
-            for name, held in self.models.held().items()
-            if held
-        }
-        for name, optimizer in (("policy", self.optimizer), ("critic", self.critic_optimizer)):
-            if optimizer is not None:
-                weights = trained(optimizer)
-                predicted[f"{name}_grads"] = sum(p.numel() * p.element_size() for p in weights)
-                predicted[f"{name}_optimizer"] = 2 * 4 * sum(p.numel() for p in weights)
-        return predicted
+        """Bytes by formula: weights, gradients of what trains, AdamW's averages and masters."""
+        moved = {name: trained(optimizer) for name, optimizer in self._optimizers().items()}
+        return predicted_bytes(self.models.held(), moved, self.config.optimizer.optimizer_bits)
 
-    def passes(self, update: int) -> Passes:
-        """Return what an update (0 for the first) costs each completion that it learns from."""
+    def _optimizers(self) -> dict[str, Optimizer]:
+        """Return what moves the policy and, if there is one, the critic."""
+        both = {"policy": self.optimizer, "critic": self.critic_optimizer}
+        return {name: optimizer for name, optimizer in both.items() if optimizer is not None}
+
+    def passes(self, update: int, *, silent: bool = False) -> Passes:
+        """Return what an update (0 for the first) costs each completion; see ``Batch.silent_B``."""
         rank = self.config.lora.lora_rank
-        return passes(self.algorithm, update, rank=rank, critic_rank=rank or CRITIC_RANK)
+        critic_rank = rank or CRITIC_RANK
+        return passes(self.algorithm, update, rank=rank, critic_rank=critic_rank, silent=silent)
 
     @contextmanager
-    def sampling(self) -> Iterator[None]:
-        """Make the policy ready to sample: a LoRA is merged into its base meanwhile."""
-        if not self.lora:
-            yield
-            return
-        with adapters.merged(self.policy, ADAPTER) as extra_bytes:
-            self.ledger.set("merged_weights", extra_bytes)
+    def sampling(self, *, here: bool = True) -> Iterator[None]:
+        """Make the policy ready to sample: a LoRA is merged into its base meanwhile.
+
+        If it samples itself (``here``), its weights are copied in the order of fast products.
+        """
+        with ExitStack() as stack:
+            if self.lora:
+                extra_bytes = stack.enter_context(adapters.merged(self.policy, ADAPTER))
+                self.ledger.set("merged_weights", extra_bytes)
+            stack.enter_context(many_passes_in(self.config.precision, self.policy))
+            if here:
+                copied = stack.enter_context(reordered_weights(self.policy))
+                self.ledger.set("sampler_weights", copied)
             yield
 
     @torch.no_grad()
@@ -120,27 +129,28 @@ class Learner:
         and if the algorithm corrects the mismatch of sampler and training model, the policy's own
         log-probabilities in the place of the sampler's, and ``correction_BT``.
         """
-        tokens = int(batch.mask_BT.sum())
+        tokens, asks = int(batch.mask_BT.sum()), self.algorithm.mismatch is not None
+        logp_BT = None
         if (critic := self.critic) is not None:
             with meter.phase("values") as phase:
                 phase.tokens += tokens
-                value_BT, value_end_B = self._in_pieces(
-                    batch, lambda piece: critic.read(critic.states(piece), piece)
-                )
+                say = self._values_and_logps if self._shared and asks else critic.values
+                value_BT, value_end_B, *logp = self.passing.in_pieces(batch, say)
                 batch = batch._replace(value_BT=value_BT, value_end_B=value_end_B)
+                logp_BT = logp[0] if logp else None
         if self.algorithm.needs_reference:
             with meter.phase("ref_logprob") as phase:
                 phase.tokens += tokens
                 batch = batch._replace(logp_ref_BT=self.reference_logps(batch))
-        if self.algorithm.mismatch is not None:
+        if asks:
             with meter.phase("old_logprob") as phase:
-                phase.tokens += tokens
-                (logp_BT,) = self._in_pieces(batch, self._logps)
+                if logp_BT is None:
+                    phase.tokens += tokens
+                    (logp_BT,) = self.passing.in_pieces(batch, self._logps)
                 self._sampler_gap = _largest_gap(logp_BT, batch)
                 batch = corrected(self.algorithm, batch, logp_BT)
         return batch
 
-    @torch.no_grad()
     def reference_logps(self, batch: Batch) -> Tensor:
         """Return ``logp_ref_BT``: log-probabilities under the initial policy.
 
@@ -148,20 +158,19 @@ class Learner:
         """
         model = self.policy if self.reference is None else self.reference
         with adapters.using(model, None):
-            (logp_BT,) = self._in_pieces(
-                batch, lambda piece: token_logps(model, piece, temperature=self.temperature)[:1]
+            (logp_BT,) = self.passing.in_pieces(
+                batch, lambda piece: self.passing.logps(model, piece)[:1]
             )
         return logp_BT
 
     def _logps(self, batch: Batch) -> tuple[Tensor]:
-        return token_logps(self.policy, batch, temperature=self.temperature)[:1]
+        return self.passing.logps(self.policy, batch)[:1]
 
-    def _in_pieces(
-        self, batch: Batch, forward: Callable[[Batch], tuple[Tensor, ...]]
-    ) -> list[Tensor]:
-        rows = torch.arange(len(batch.reward_B), device=batch.reward_B.device)
-        pieces = [forward(batch.rows(r)) for r in torch.split(rows, self.config.micro_batch)]
-        return [torch.cat(column) for column in zip(*pieces, strict=True)]
+    def _values_and_logps(self, batch: Batch) -> tuple[Tensor, ...]:
+        """Return what a critic that is a head on the policy says, and the policy, in one pass."""
+        assert self.critic is not None
+        logp_BT, _, states = self.passing.logps(self.policy, batch, after=True)
+        return *self.critic.read(states, batch), logp_BT
 
     def learn(self, batch: Batch, seed: int, update: int, meter: Meter) -> Metrics:
         """Make all optimiser steps of one update; return metrics averaged over them.
@@ -172,6 +181,7 @@ class Learner:
         algorithm, alone = self.algorithm, self._critic_alone(update)
         factor = schedule(update, self.config.updates, self.config.optimizer)
         metrics = correction_metrics(batch)
+        self.passing.bound(batch)
         if self._sampler_gap is not None:
             metrics["logp_mismatch/max"] = self._sampler_gap
         steps: list[Metrics] = []
@@ -217,21 +227,19 @@ class Learner:
         gaps = [0.0]
 
         def losses(micro: Batch) -> tuple[Losses, Metrics]:
-            with watched(self.policy.base_model) as states:
-                logp_BT, entropy_BT = token_logps(self.policy, micro, temperature=self.temperature)
+            with self.passing.learning(self.policy.base_model):
+                logp_BT, entropy_BT, states = self.passing.logps(self.policy, micro)
             gaps.append(_largest_gap(logp_BT, micro))
             if self.config.optimizer.match == "kl":
                 before.append((micro, logp_BT.detach()))
             loss, sums = self.algorithm.policy_loss(micro, logp_BT)
             found = {"policy": loss}
             if self._shared:
-                value_loss, value_sums = self._value_loss(micro, states[0])
+                value_loss, value_sums = self._value_loss(micro, states)
                 found["value"], sums = value_loss, {**sums, **value_sums}
             return found, {**sums, "entropy": float(entropy_BT.sum())}
 
-        metrics = backward(
-            mini, self.config.micro_batch, losses, value_coef=plan.coef if plan else 1.0
-        )
+        metrics = self.passing.backward(mini, losses, value_coef=plan.coef if plan else 1.0)
         norm = clipped(self.optimizer, self.config.optimizer.max_grad_norm, "policy")
         metrics |= {"grad_norm": norm, "logp_mismatch/max": max(gaps)}
         step = functools.partial(
@@ -254,16 +262,18 @@ class Learner:
         assert critic is not None
 
         def losses(micro: Batch) -> tuple[Losses, Metrics]:
-            loss, sums = self._value_loss(micro, critic.states(micro))
+            with self.passing.learning(critic.transformer()):
+                states = critic.states(micro)
+            loss, sums = self._value_loss(micro, states)
             return {"value": loss}, sums
 
-        metrics = backward(mini, self.config.micro_batch, losses)
+        metrics = self.passing.backward(mini._replace(silent_B=None), losses)
         return {**metrics, **self._move_critic(factor)}
 
-    def _value_loss(self, micro: Batch, hidden_BSH: Tensor) -> tuple[Tensor, Metrics]:
+    def _value_loss(self, micro: Batch, states: States) -> tuple[Tensor, Metrics]:
         critic, plan = self.critic, self.algorithm.critic
         assert critic is not None and plan is not None
-        return plan.loss(micro, critic.read(hidden_BSH, micro)[0])
+        return plan.loss(micro, critic.read(states, micro)[0])
 
     def _move_critic(self, factor: float) -> Metrics:
         optimizer = self.critic_optimizer
@@ -274,7 +284,8 @@ class Learner:
 
     @torch.no_grad()
     def _kl_since(self, before: list[tuple[Batch, Tensor]]) -> float:
-        pieces = [(old_BT, self._logps(micro)[0], micro.mask_BT) for micro, old_BT in before]
+        with self.passing.in_numbers():
+            pieces = [(old_BT, self._logps(micro)[0], micro.mask_BT) for micro, old_BT in before]
         kl = mean_kl(pieces)
         if not math.isfinite(kl):
             raise Diverged(f"the KL of a step is {kl}")

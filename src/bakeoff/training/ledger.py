@@ -7,17 +7,21 @@ the peak holds beyond everything that was counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from bakeoff.training.masters import master_bytes
+from bakeoff.training.optimizer import average_bytes, trained
 
 COMPONENTS = (
     "policy_weights",
     "critic_weights",
     "reference_weights",
     "merged_weights",
+    "sampler_weights",
     "policy_grads",
     "critic_grads",
     "policy_optimizer",
@@ -34,6 +38,7 @@ LIVES_IN = {
     "policy_grads": ("update_policy",),
     "critic_grads": ("update_critic",),
     "merged_weights": ("rollout", "eval"),
+    "sampler_weights": ("rollout", "eval"),
     "kv_cache": ("rollout", "eval"),
     "rollout_buffer": (
         *("values", "ref_logprob", "old_logprob", "advantage"),
@@ -51,18 +56,24 @@ class Ledger:
     now: dict[str, int] = field(default_factory=dict)
     highest: dict[str, int] = field(default_factory=dict)
     at_peak: dict[str, int] = field(default_factory=dict)
+    lasting: set[str] = field(default_factory=set)
 
-    def set(self, component: str, n_bytes: int) -> None:
-        """Record what a component holds, in the phases in which it exists."""
+    def set(self, component: str, n_bytes: int, *, always: bool = False) -> None:
+        """Record what a component holds, in the phases in which it exists, or in all of them."""
         self.now[component] = n_bytes
+        if always:
+            self.lasting.add(component)
         self.highest[component] = max(self.highest.get(component, 0), n_bytes)
 
     def mark_peak(self, phase: str) -> None:
         """Record that the components as they are in ``phase`` stood at the peak."""
         self.at_peak = {
-            component: n_bytes if phase in LIVES_IN.get(component, (phase,)) else 0
+            component: n_bytes if self._lives(component, phase) else 0
             for component, n_bytes in self.now.items()
         }
+
+    def _lives(self, component: str, phase: str) -> bool:
+        return component in self.lasting or phase in LIVES_IN.get(component, (phase,))
 
     def rows(
         self, peak_bytes: int, predicted: Mapping[str, int], method: str
@@ -92,6 +103,35 @@ def tensor_bytes(tensors: Iterable[Tensor | None]) -> int:
 
 
 def optimizer_bytes(optimizer: Optimizer) -> int:
-    """Bytes of an optimiser's state."""
+    """Bytes of an optimiser's state, fp32 masters of a model's weights included."""
     values = (value for state in optimizer.state.values() for value in state.values())
-    return tensor_bytes(value for value in values if isinstance(value, Tensor))
+    held = tensor_bytes(value for value in values if isinstance(value, Tensor))
+    return held + master_bytes(trained(optimizer))
+
+
+def predicted_bytes(
+    held: Mapping[str, Sequence[nn.Parameter]],
+    moved: Mapping[str, Sequence[nn.Parameter]],
+    bits: int,
+) -> dict[str, int]:
+    """Return bytes by formula: weights, gradients, and AdamW's averages and masters.
+
+    Args:
+        held: the parameters of each model.
+        moved: what optimisers move, of those models that learn.
+        bits: of AdamW's averages.
+
+    Example:
+        >>> weight = nn.Linear(1000, 1, bias=False).weight
+        >>> predicted_bytes({"policy": [weight]}, {"policy": [weight]}, 32)
+        {'policy_weights': 4000, 'policy_grads': 4000, 'policy_optimizer': 8000}
+    """
+    predicted = {
+        f"{name}_weights": sum(weight.nbytes for weight in weights)
+        for name, weights in held.items()
+        if weights
+    }
+    for name, weights in moved.items():
+        predicted[f"{name}_grads"] = sum(weight.nbytes for weight in weights)
+        predicted[f"{name}_optimizer"] = average_bytes(weights, bits) + master_bytes(weights)
+    return predicted

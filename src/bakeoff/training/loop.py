@@ -21,9 +21,10 @@ from bakeoff.training.gathering import Gathered, Gatherer
 from bakeoff.training.learner import Learner
 from bakeoff.training.ledger import Ledger, tensor_bytes
 from bakeoff.training.meter import Meter
+from bakeoff.training.packing.products import fast_products
 from bakeoff.training.reports import Counters, Report, Sample
-from bakeoff.training.statistics import critic_metrics, sample_metrics
-from bakeoff.types import Algorithm, Environment, Metrics
+from bakeoff.training.statistics import critic_metrics, sample_metrics, silent_metrics
+from bakeoff.types import Algorithm, Batch, Environment, Metrics
 
 if TYPE_CHECKING:
     from bakeoff.models.loading import LanguageModel
@@ -151,18 +152,25 @@ class Training:
         metrics, batch = gathered.metrics, gathered.batch
         if batch is None:  # nothing could be scored, or was kept: there is nothing to learn from
             return metrics, gathered.samples
-        batch = self.learner.annotate(batch, self.meter)
-        with self.meter.phase("advantage"):
-            batch = credited(self.learner.algorithm, batch)
-            metrics |= critic_metrics(batch)
-            self.ledger.set("rollout_buffer", tensor_bytes(batch))
-        metrics |= self.learner.learn(batch, self.seed, update, self.meter)
+        with fast_products(*(model for model in self.learner.models if model is not None)):
+            metrics |= self._learn(batch, update, gathered.learned)
         passes = metrics.get("match/passes", 0.0) * self.learner.algorithm.epochs
         count_measured(self.counters, self.flops, gathered.learned, passes)
         return metrics, gathered.samples
 
+    def _learn(self, batch: Batch, update: int, learned: Sequence[Sample]) -> Metrics:
+        """Learn from a batch, which is made of the samples ``learned``; return the metrics."""
+        learner = self.learner
+        batch = learner.annotate(batch, self.meter)
+        with self.meter.phase("advantage"):
+            batch = credited(learner.algorithm, batch)
+            metrics = critic_metrics(batch) | silent_metrics(batch)
+            self.ledger.set("rollout_buffer", tensor_bytes(batch))
+        count_learned(self.counters, self.flops, learned, learner, batch)
+        return metrics | learner.learn(batch, self.seed, update, self.meter)
+
     def _count(self, gathered: Gathered) -> None:
-        """Add to the counters what an update samples and learns."""
+        """Add to the counters what an update samples."""
         counters, flops = self.counters, self.flops
         counters.prompts += len({sample.group for sample in gathered.samples})
         if self.learner.algorithm.on_gold:
@@ -170,7 +178,6 @@ class Training:
         else:
             count_sampled(counters, flops, gathered.samples)
             count_sampled(counters, flops, gathered.greedy)
-        count_learned(counters, flops, gathered.learned, self.learner)
 
     def _evaluate(self) -> list[Sample]:
         """Answer the first held-out items greedily; the same ones for every run."""

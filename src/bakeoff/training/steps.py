@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -26,14 +27,16 @@ def backward(
     losses_of: Callable[[Batch], tuple[Losses, Metrics]],
     *,
     value_coef: float = 1.0,
+    tokens: float = math.inf,
 ) -> Metrics:
     """Add up the gradients of an optimiser step's micro-batches; return its losses and metrics.
 
     Args:
-        mini: what the step learns from.
+        mini: what the step learns from; those of ``silent_B`` make a forward pass alone.
         micro_batch: completions in one backward pass.
         losses_of: micro-batch -> losses by name ("policy", "value"), and sums over tokens.
         value_coef: the weight of the value loss beside the policy's.
+        tokens: in one backward pass; see ``micro_batches``.
 
     Returns:
         Each loss as ``loss/<name>``, without its weight, and the sums as means over tokens.
@@ -43,18 +46,33 @@ def backward(
     """
     totals, sums = dict[str, float](), dict[str, float]()
     coefs = {"value": value_coef}
-    for micro in micro_batches(mini, micro_batch):
-        losses, micro_sums = losses_of(micro)
+    for micro, learns in _passes(mini, micro_batch, tokens):
+        with torch.set_grad_enabled(learns):
+            losses, micro_sums = losses_of(micro)
         for name, loss in losses.items():
             if not math.isfinite(loss.item()):
                 raise Diverged(f"the {name} loss is {loss.item()}")
             totals[f"loss/{name}"] = totals.get(f"loss/{name}", 0.0) + loss.item()
-        parts = [coefs.get(name, 1.0) * loss for name, loss in losses.items()]
-        sum(parts[1:], parts[0]).backward()  # type: ignore[no-untyped-call]
+        if learns:
+            parts = [coefs.get(name, 1.0) * loss for name, loss in losses.items()]
+            sum(parts[1:], parts[0]).backward()  # type: ignore[no-untyped-call]
         for key, value in micro_sums.items():
             sums[key] = sums.get(key, 0.0) + value
-    tokens = float(mini.mask_BT.sum())
-    return {**totals, **{key: value / tokens for key, value in sums.items()}}
+    counted = float(mini.mask_BT.sum())
+    return {**totals, **{key: value / counted for key, value in sums.items()}}
+
+
+def _passes(mini: Batch, micro_batch: int, tokens: float) -> Iterator[tuple[Batch, bool]]:
+    """Yield the micro-batches of a step, and whether each of them makes a backward pass."""
+    quiet_B = torch.zeros_like(mini.mask_BT[:, 0], dtype=torch.bool)
+    if mini.silent_B is not None:
+        quiet_B = mini.silent_B > 0
+    if quiet_B.all():  # one completion leaves the zeros that the optimiser steps with
+        quiet_B[mini.mask_BT.sum(1).argmin()] = False
+    for rows_B, learns in ((~quiet_B, True), (quiet_B, False)):
+        if rows_B.any():
+            for micro in micro_batches(mini.rows(rows_B), micro_batch, tokens):
+                yield micro, learns
 
 
 def clipped(optimizer: Optimizer, max_norm: float, name: str) -> float:

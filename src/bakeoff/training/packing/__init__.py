@@ -1,0 +1,1 @@
+"""Passes over tokens of many sequences packed into one row, without padding."""
