@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_world import small_training
+from small_world import small_training, stopped_and_resumed
 
 from bakeoff.envs import make
 from bakeoff.envs.levels import levels_of
@@ -192,15 +192,10 @@ def test_without_a_curriculum_the_items_are_those_of_the_seed() -> None:
 
 def test_a_resumed_run_with_a_curriculum_is_the_same_to_the_bit(tmp_path: Path) -> None:
     knobs = {"updates": 5, "checkpoint_every": 2, "curriculum": "adaptive"}
-    whole = small_training(**knobs)
-    expected = {report.update: report.metrics for report in whole.run()}
 
-    stopped = small_training(**knobs)
-    for report in stopped.run(tmp_path):
-        if report.update == 3:  # one update past the last checkpoint
-            break
-    resumed = small_training(**knobs)
-    metrics = {report.update: report.metrics for report in resumed.run(tmp_path)}
+    whole, resumed, expected, metrics = stopped_and_resumed(
+        lambda: small_training(**knobs), tmp_path, 3
+    )
 
     assert metrics == {update: expected[update] for update in (3, 4, 5)}
     ours, theirs = (run.learner.policy.state_dict() for run in (resumed, whole))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_world import Successor, small_model, small_training
+from small_world import Successor, small_model, small_training, stopped_and_resumed
 
 from bakeoff.training.curriculum import AdaptiveOrder
 from bakeoff.training.gathering import Gathered
@@ -237,13 +237,7 @@ def test_a_resumed_run_with_further_rounds_is_the_same_to_the_bit(tmp_path: Path
         env = Lively(dead=range(0, 10, 2))
         return small_training("dapo", environment=env, updates=5, checkpoint_every=2)
 
-    whole = run()
-    expected = {report.update: report.metrics for report in whole.run()}
-    for report in run().run(tmp_path):
-        if report.update == 3:  # one update past the last checkpoint
-            break
-    resumed = run()
-    metrics = {report.update: report.metrics for report in resumed.run(tmp_path)}
+    whole, resumed, expected, metrics = stopped_and_resumed(run, tmp_path, 3)
 
     assert any(found.get("refill/rounds") for found in metrics.values())
     assert metrics == {update: expected[update] for update in (3, 4, 5)}

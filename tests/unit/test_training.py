@@ -13,6 +13,7 @@ from small_world import (
     small_config,
     small_model,
     small_training,
+    stopped_and_resumed,
 )
 
 from bakeoff.algorithms import ALGORITHMS, make
@@ -226,6 +227,10 @@ def test_a_group_of_one_is_refused_where_groups_are_compared() -> None:
     small_training("ppo", group_size=1)
 
 
+HOLDING = ("grpo", "ppo", "vapo:critic_warmup=3", "grpo:kl_coef=0.1", "remax", "dapo", "sft")
+"""A critic, a reference, greedy or gold replies, further rounds: what a checkpoint may hold."""
+
+
 def state(training: Training) -> dict[str, torch.Tensor]:
     learner = training.learner
     tensors = {f"policy.{k}": v for k, v in learner.policy.state_dict().items()}
@@ -234,18 +239,16 @@ def state(training: Training) -> dict[str, torch.Tensor]:
     return tensors
 
 
-@pytest.mark.parametrize("name", [*ALGORITHMS, "vapo:critic_warmup=3", "grpo:kl_coef=0.1"])
+@pytest.mark.parametrize(
+    "name",
+    [*HOLDING, *(pytest.param(n, marks=pytest.mark.slow) for n in ALGORITHMS if n not in HOLDING)],
+)
 def test_a_resumed_run_is_the_same_to_the_bit(name: str, tmp_path: Path) -> None:
     knobs = {"updates": 5, "checkpoint_every": 2, "warmup_updates": 2, "decay": "cosine"}
-    whole = small_training(name, **knobs)
-    expected = {report.update: report.metrics for report in whole.run()}
 
-    stopped = small_training(name, **knobs)
-    for report in stopped.run(tmp_path):
-        if report.update == 3:  # one update past the last checkpoint
-            break
-    resumed = small_training(name, **knobs)
-    metrics = {report.update: report.metrics for report in resumed.run(tmp_path)}
+    whole, resumed, expected, metrics = stopped_and_resumed(
+        lambda: small_training(name, **knobs), tmp_path, 3
+    )
 
     assert list(metrics) == [3, 4, 5]
     assert metrics == {update: expected[update] for update in metrics}

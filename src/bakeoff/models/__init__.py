@@ -133,8 +133,30 @@ def require_peft(what: str) -> None:
     Raises:
         UsageError: it is not; the text says how to get it.
     """
-    if importlib.util.find_spec("peft") is None:
-        raise UsageError(f"{what} needs peft: pip install 'bakeoff[lora]'")
+    _require("peft", "lora", what)
+
+
+def require_bitsandbytes(what: str) -> None:
+    """Accept that ``what`` needs bitsandbytes if it is installed; it is not imported.
+
+    Raises:
+        UsageError: it is not; the text says how to get it.
+    """
+    _require("bitsandbytes", "8bit", what)
+
+
+def require_vllm(what: str) -> None:
+    """Accept that ``what`` needs vLLM if it is installed; it is not imported.
+
+    Raises:
+        UsageError: it is not; the text says how to get it.
+    """
+    _require("vllm", "vllm", what)
+
+
+def _require(package: str, extra: str, what: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise UsageError(f"{what} needs {package}: pip install 'bakeoff[{extra}]'")
 
 
 def default_learning_rate(name: str) -> float:

@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from bakeoff.errors import UsageError
-from bakeoff.training.optimizer import trained
+from bakeoff.training.masters import publish, rounded
+from bakeoff.training.optimizer import restore, states, trained
 from bakeoff.training.reports import Counters
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def save_checkpoint(
     new.mkdir(parents=True)
     for name, module, optimizer in _parts(learner):
         save_file(_weights(module, optimizer), new / f"{name}.safetensors")
-        save_file(_optimizer_tensors(optimizer), new / f"{name}_optimizer.safetensors")
+        save_file(states(optimizer), new / f"{name}_optimizer.safetensors")
     position = {**counters.as_dict(), "order": order, "semantics": _semantics(learner)}
     (new / POSITION).write_text(json.dumps(position))
     if final.exists():  # if it does not, the old one is the only one until the rename
@@ -79,7 +80,8 @@ def load_checkpoint(folder: Path, learner: Learner, counters: Counters) -> dict[
         with torch.no_grad():
             for key, tensor in _weights(module, optimizer).items():
                 tensor.copy_(weights[key])
-        _restore_optimizer(optimizer, load_file(final / f"{name}_optimizer.safetensors"))
+        publish(trained(optimizer))
+        restore(optimizer, load_file(final / f"{name}_optimizer.safetensors"))
     order: dict[str, Any] = position.pop("order")
     for key, value in position.items():
         setattr(counters, key, value)
@@ -127,26 +129,13 @@ def _parts(learner: Learner) -> list[tuple[str, torch.nn.Module, Optimizer]]:
 def _weights(module: torch.nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
     """Return the parameters that the optimiser moves and the buffers, by name, tied ones once.
 
-    The others are what the run started from: the base of an adapter is read again, not saved.
+    Where it moves masters, these stand in the place of the weights, which are no more than that
+    rounded. The others are what the run started from: the base of an adapter is read again, not
+    saved.
     """
-    moved = {id(parameter) for parameter in trained(optimizer)}
+    moved = {id(rounded(weight)): weight for weight in trained(optimizer)}
+    weights = ((name, moved.get(id(own))) for name, own in module.named_parameters())
     return {
-        **{name: weight for name, weight in module.named_parameters() if id(weight) in moved},
+        **{name: weight for name, weight in weights if weight is not None},
         **{name: buffer for name, buffer in module.named_buffers() if buffer.numel()},
     }
-
-
-def _optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
-    return {
-        f"{index}.{key}": value
-        for index, state in optimizer.state_dict()["state"].items()
-        for key, value in state.items()
-    }
-
-
-def _restore_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

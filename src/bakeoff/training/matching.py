@@ -25,6 +25,7 @@ from torch.optim import Optimizer
 from bakeoff.algorithms.kl import k3
 from bakeoff.algorithms.ratios import log_ratio
 from bakeoff.training.config import OptimizerConfig
+from bakeoff.training.masters import publish
 from bakeoff.training.optimizer import trained
 from bakeoff.types import Metrics
 
@@ -69,6 +70,7 @@ class Step:
         """Move the weights to where ``scale`` times the optimiser's step leads."""
         for new, old in zip(self.weights, self.before, strict=True):
             new.copy_(torch.lerp(old, new, scale / self.scale))
+        publish(self.weights)
         self.scale = scale
 
 

@@ -1,4 +1,4 @@
-"""AdamW and its schedule."""
+"""AdamW, its states and its schedule."""
 
 from __future__ import annotations
 
@@ -6,25 +6,85 @@ import math
 from collections.abc import Iterable
 
 import torch
+from torch import Tensor
+from torch.optim import Optimizer
 
+from bakeoff.models import require_bitsandbytes
 from bakeoff.training.config import OptimizerConfig
+from bakeoff.training.masters import masters, publish
+
+SMALL, BLOCK = 4096, 256
+"""bitsandbytes' sizes: averages of fewer weights stay in fp32; others have a scale for each block.
+
+https://arxiv.org/abs/2110.02861, section 2.
+"""
 
 
 def adamw(
     parameters: Iterable[torch.nn.Parameter], learning_rate: float, config: OptimizerConfig
-) -> torch.optim.AdamW:
-    """Return AdamW (https://arxiv.org/abs/1711.05101) with torch's betas of 0.9 and 0.999."""
-    return torch.optim.AdamW(
-        [p for p in parameters if p.requires_grad],
-        lr=learning_rate,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
+) -> Optimizer:
+    """Return AdamW (https://arxiv.org/abs/1711.05101) with torch's betas of 0.9 and 0.999.
+
+    Of weights below fp32 it moves fp32 masters, and rounds these into the weights after each step.
+
+    Raises:
+        UsageError: its averages are to be of 8 bits, and bitsandbytes is not installed.
+    """
+    weights = masters(p for p in parameters if p.requires_grad)
+    decay = config.weight_decay
+    optimizer: Optimizer
+    if config.optimizer_bits == 8:
+        require_bitsandbytes("optimizer_bits 8")
+        from bitsandbytes.optim import AdamW8bit
+
+        optimizer = AdamW8bit(weights, lr=learning_rate, weight_decay=decay, min_8bit_size=SMALL)
+    else:
+        optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=decay, fused=True)
+    optimizer.register_step_post_hook(lambda *_: publish(weights))
+    return optimizer
 
 
-def trained(optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
-    """Return the parameters that an optimiser moves."""
+def trained(optimizer: Optimizer) -> list[torch.nn.Parameter]:
+    """Return the parameters that an optimiser moves: a model's own, or masters of them."""
     return [weight for group in optimizer.param_groups for weight in group["params"]]
+
+
+def average_bytes(weights: Iterable[Tensor], bits: int) -> int:
+    """Return the bytes of AdamW's two averages of some weights, by formula.
+
+    In 8 bits, a block of weights has an fp32 scale beside its codes.
+
+    Example:
+        >>> average_bytes([torch.empty(2, 4096), torch.empty(10)], 8)  # 2 * (8192 + 4 * 32 + 40)
+        16720
+    """
+    counts = [weight.numel() for weight in weights]
+    if bits == 32:
+        return 2 * sum(4 * n for n in counts)
+    return 2 * sum(4 * n if n < SMALL else n + 4 * math.ceil(n / BLOCK) for n in counts)
+
+
+def states(optimizer: Optimizer) -> dict[str, Tensor]:
+    """Return an optimiser's states by name, as tensors that share no memory with each other."""
+    found: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for index, weight in enumerate(trained(optimizer)):
+        for key, value in optimizer.state.get(weight, {}).items():
+            tensor = torch.as_tensor(value)  # bitsandbytes counts its steps in an int
+            place = tensor.untyped_storage().data_ptr()
+            found[f"{index}.{key}"] = tensor.clone() if place in seen else tensor
+            seen.add(place)
+    return found
+
+
+def restore(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put the states of ``states`` back."""
+    state: dict[int, dict[str, object]] = {}
+    for name, value in tensors.items():
+        index, _, key = name.partition(".")
+        is_int = not value.dim() and not value.is_floating_point()
+        state.setdefault(int(index), {})[key] = int(value) if is_int else value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 def schedule(update: int, updates: int, config: OptimizerConfig) -> float:
