@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from bakeoff.algorithms.kl import Kl, k3
-from bakeoff.algorithms.manifest import said, says
+from bakeoff.algorithms.manifest import marked_silent, said, says
 from bakeoff.algorithms.ratios import log_ratio, token_ratio
 from bakeoff.algorithms.surrogates import Surrogate, log_probability
 from bakeoff.types import Batch, Metrics
@@ -63,6 +63,11 @@ class PolicyLoss:
             assert batch.imitation_BT is not None
             loss = loss - self.imitation_coef * (batch.imitation_BT * logp_BT).sum()
         return loss, sums
+
+    @property
+    def silent_without_advantage(self) -> bool:
+        """Whether it is 0 where the advantage is, and so is its gradient."""
+        return marked_silent(self.surrogate) and not self.kl_coef and not self.imitation_coef
 
     @property
     def ratio_says(self) -> str:

@@ -23,6 +23,7 @@ KEYS = (
     "imitation",
     "mismatch",
     "filter",
+    "backward",
     "critic",
     "epochs",
 )
@@ -43,6 +44,41 @@ def says(text: str) -> Callable[[F], F]:
         return function
 
     return mark
+
+
+def silent_without_advantage(function: F) -> F:
+    """Mark a surrogate, or a policy loss, that is 0 where the advantage is, and so is its gradient.
+
+    The loop trusts the mark: completions of groups without an advantage make no backward pass.
+    ``bakeoff algorithms check`` looks whether it is true.
+
+    Example:
+        >>> @silent_without_advantage
+        ... def policy_loss(batch, logp_BT):
+        ...     return -(batch.weight_BT * batch.adv_BT * logp_BT).sum(), {}
+    """
+    vars(function)["silent_without_advantage"] = True
+    return function
+
+
+def marked_silent(function: object) -> bool:
+    """Tell whether a surrogate, or a policy loss, says that it is 0 where the advantage is."""
+    return bool(getattr(function, "silent_without_advantage", False))
+
+
+def spares_the_silent(algorithm: Algorithm) -> bool:
+    """Tell whether completions of groups without an advantage need no backward pass of the policy.
+
+    They need one if the loss does not say that it is 0 then, if there is an imitation term, and if
+    the critic learns in the policy's pass.
+
+    Example:
+        >>> from bakeoff.algorithms.grpo import grpo
+        >>> spares_the_silent(grpo()), spares_the_silent(grpo(kl_coef=0.1))
+        (True, False)
+    """
+    shared = algorithm.critic is not None and algorithm.critic.kind == "shared"
+    return marked_silent(algorithm.policy_loss) and algorithm.imitation is None and not shared
 
 
 def said(function: Callable[..., Any] | None) -> str:
@@ -74,6 +110,7 @@ def described(algorithm: Algorithm) -> Algorithm:
         "imitation": said(algorithm.imitation),
         "mismatch": said(algorithm.mismatch),
         "filter": kept,
+        "backward": "groups with an advantage" if spares_the_silent(algorithm) else "all",
         "critic": "none",
         "epochs": algorithm.epochs,
     }

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from bakeoff.algorithms.manifest import spares_the_silent
 from bakeoff.algorithms.ratios import log_ratio
 from bakeoff.types import Algorithm, Batch
 
@@ -38,12 +39,27 @@ def corrected(algorithm: Algorithm, batch: Batch, logp_BT: Tensor) -> Batch:
 
 
 def credited(algorithm: Algorithm, batch: Batch) -> Batch:
-    """Return the batch with its credit, the advantages times the correction if there is one."""
+    """Return the batch with its credit, the advantages times the correction if there is one.
+
+    If the algorithm allows it, ``silent_B`` marks the groups that need no backward pass.
+    """
     credit = algorithm.advantages(batch)
     adv_BT = credit.adv_BT
     if batch.correction_BT is not None:
         adv_BT = adv_BT * batch.correction_BT
-    return batch._replace(adv_BT=adv_BT, return_BT=credit.return_BT)
+    batch = batch._replace(adv_BT=adv_BT, return_BT=credit.return_BT)
+    return batch._replace(silent_B=silent(batch)) if spares_the_silent(algorithm) else batch
+
+
+def silent(batch: Batch) -> Tensor:
+    """Return ``silent_B``: 1 where no completion of the group has an advantage other than 0.
+
+    Whole groups only: a completion that is silent beside others that are not shares its prompt's
+    passes with them.
+    """
+    assert batch.adv_BT is not None
+    loud_B = ((batch.adv_BT != 0) & (batch.mask_BT > 0)).any(1)
+    return 1.0 - torch.isin(batch.group_B, batch.group_B[loud_B]).to(batch.mask_BT.dtype)
 
 
 def weighted(algorithm: Algorithm, batch: Batch) -> Batch:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bakeoff.algorithms.manifest import says
+from bakeoff.algorithms.manifest import says, silent_without_advantage
 
 Surrogate = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor | None]]
 
@@ -34,6 +34,7 @@ def clipped(low: float, high: float, dual: float | None = None) -> Surrogate:
     """
     bound = "" if dual is None else f", and at {dual:g} where the advantage is negative"
 
+    @silent_without_advantage
     @says(f"ratio * advantage, clipped to [{1 - low:.10g}, {1 + high:.10g}]{bound}")
     def surrogate(ratio_BT: Tensor, logp_BT: Tensor, adv_BT: Tensor) -> tuple[Tensor, Tensor]:
         gain_BT = (ratio_BT * adv_BT).minimum(ratio_BT.clamp(1 - low, 1 + high) * adv_BT)
@@ -56,6 +57,7 @@ def cispo(cap: float, floor: float = 0.0) -> Surrogate:
         [2.5]
     """
 
+    @silent_without_advantage
     @says(f"stop-gradient(ratio within [{floor:g}, {cap:g}]) * advantage * log-probability")
     def surrogate(ratio_BT: Tensor, logp_BT: Tensor, adv_BT: Tensor) -> tuple[Tensor, Tensor]:
         weight_BT = ratio_BT.detach().clamp(floor, cap)
@@ -76,6 +78,7 @@ def sapo(tau_positive: float, tau_negative: float) -> Surrogate:
         [-2.0]
     """
 
+    @silent_without_advantage
     @says(
         f"4 / tau * sigmoid(tau * (ratio - 1)) * advantage, tau {tau_positive:g}, "
         f"or {tau_negative:g} where the advantage is negative"
@@ -88,6 +91,7 @@ def sapo(tau_positive: float, tau_negative: float) -> Surrogate:
     return surrogate
 
 
+@silent_without_advantage
 @says("advantage * log-probability")
 def log_probability(ratio_BT: Tensor, logp_BT: Tensor, adv_BT: Tensor) -> tuple[Tensor, None]:
     """``-A log pi``: its gradient is the policy gradient, with no ratio and no clip."""

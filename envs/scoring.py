@@ -44,6 +44,13 @@ def judged(rewards: Rewards, items: Sequence[Item], replies: Sequence[Any]) -> l
     ]
 
 
+def may_overlap(function: RewardFunction) -> bool:
+    """Tell whether a function may judge some replies while others are still being sampled."""
+    if getattr(function, "overlapping", False):
+        return True
+    return inspect.iscoroutinefunction(function) and not getattr(function, "batched", False)
+
+
 def _score(rewards: Rewards, outcomes: Mapping[str, Outcome]) -> Score:
     parts: dict[str, float] = {}
     failures, malformed = [], []

@@ -15,7 +15,7 @@ from gymnasium.spaces import Text
 from gymnasium.vector.utils import create_shared_memory
 
 from bakeoff.envs.remote import scored
-from bakeoff.envs.scoring import judged
+from bakeoff.envs.scoring import judged, may_overlap
 from bakeoff.errors import UsageError, unknown
 from bakeoff.rewards import RewardFunction
 from bakeoff.streams import stream_seed
@@ -104,6 +104,16 @@ class TextEnv(gymnasium.Env[str, str]):
         self._asked: Item | None = None
         self._replies: list[str] = []
         self._answered = True
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether training may have replies judged while others are still being sampled.
+
+        So it is where all of it is done elsewhere, and for each reply by itself: in the processes
+        of ``deadline_s``, or by functions that are async or marked ``bakeoff.rewards.overlapping``.
+        """
+        functions = [function for _, function in self.rewards.values()]
+        return self.deadline_s is not None or (bool(functions) and all(map(may_overlap, functions)))
 
     def size(self, split: str) -> int:
         """Return how many items the split ("train" or "eval") has."""

@@ -33,3 +33,20 @@ def batched(function: _Function) -> _Function:
     """
     function.batched = True  # type: ignore[attr-defined]
     return function
+
+
+def overlapping(function: _Function) -> _Function:
+    """Mark a reward function that may be called while other replies are still being sampled.
+
+    It is then called in another thread than the main one, though never in two at once, and for some
+    of an update's replies at a time: what it says of a reply may not depend on the others. It is
+    worth it where the work is done elsewhere, in processes or by a service; an ``async def`` that
+    is not ``batched`` is taken to be such a function and needs no mark.
+
+    Example:
+        >>> @overlapping
+        ... def exact(reply, item):
+        ...     return float(reply == item.answer)
+    """
+    function.overlapping = True  # type: ignore[attr-defined]
+    return function

@@ -9,7 +9,7 @@ from small_world import small_model
 from bakeoff.envs import TextEnv
 from bakeoff.models.loading import LanguageModel
 from bakeoff.training.rollout import rollout
-from bakeoff.training.sampler import Decoding
+from bakeoff.training.sampling.protocol import Decoding, Finished
 from bakeoff.types import Completion, Item
 
 SMALL = small_model(1, layers=2)
@@ -79,7 +79,12 @@ class Script:
         self.contexts: list[list[tuple[int, ...]]] = []
 
     def sample(
-        self, prompts: Sequence[tuple[int, ...]], n: int, decoding: Decoding, seed: int
+        self,
+        prompts: Sequence[tuple[int, ...]],
+        n: int,
+        decoding: Decoding,
+        seed: int,
+        finished: Finished | None = None,
     ) -> list[Completion]:
         self.contexts.append(list(prompts))
         contexts = [prompt for prompt in prompts for _ in range(n)]

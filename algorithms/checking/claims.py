@@ -16,6 +16,7 @@ from bakeoff.algorithms.checking.differences import (
     not_finite,
     shape_of,
 )
+from bakeoff.algorithms.checking.silence import silent_as_it_says
 from bakeoff.algorithms.checking.trials import (
     Trial,
     credited,
@@ -276,6 +277,7 @@ CLAIMS: dict[str, Callable[[Algorithm], str]] = {
     "micro-batches change nothing": micro_batches_change_nothing,
     "metrics are sums over tokens": metrics_are_sums,
     "the loss is a weighted sum": loss_is_a_weighted_sum,
+    "no advantage, no gradient, where it says so": silent_as_it_says,
     "extreme log-ratios stay finite": extremes_stay_finite,
     "batches of little or nothing stay finite": small_batches_stay_finite,
     "better replies gain, worse ones do not": better_gain_and_worse_do_not,

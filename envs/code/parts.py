@@ -34,6 +34,7 @@ class Part:
     name: str
     program: ProgramOf
     batched: ClassVar[bool] = True
+    overlapping: ClassVar[bool] = True
 
     def __call__(
         self, replies: Sequence[str], items: Sequence[Item]

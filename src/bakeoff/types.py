@@ -146,6 +146,8 @@ class Batch(NamedTuple):
         correction_BT: the weight of each token for the mismatch of sampler and training model.
         greedy_reward_B: the score of the greedy reply to the same item, if the algorithm asks.
         adv_BT, return_BT: the credit that the algorithm assigned.
+        silent_B: 1 where no completion of the group has an advantage and the algorithm therefore
+            needs no backward pass of the policy; None if it needs them all.
     """
 
     prompt_BP: Tensor
@@ -166,6 +168,7 @@ class Batch(NamedTuple):
     greedy_reward_B: Tensor | None = None
     adv_BT: Tensor | None = None
     return_BT: Tensor | None = None
+    silent_B: Tensor | None = None
 
     def rows(self, rows_B: Tensor) -> Batch:
         """Return the batch of some rows only, in the given order."""

@@ -16,6 +16,7 @@ from bakeoff.algorithms.checking import check
 from bakeoff.algorithms.checking.bandit import SEEDS, earned_by
 from bakeoff.algorithms.checking.checkup import LEARNS, MANIFEST
 from bakeoff.algorithms.checking.claims import CLAIMS, manifest_is_whole
+from bakeoff.algorithms.manifest import silent_without_advantage
 from bakeoff.checkup import HINT
 from bakeoff.types import Algorithm, Batch, Credit, Metrics
 
@@ -108,6 +109,12 @@ def without_weights(batch: Batch, logp_BT: Tensor) -> Tensor:
 def sum_over_observations(batch: Batch, logp_BT: Tensor) -> Tensor:
     total_B1 = (logp_BT - batch.logp_old_BT).clamp(-20, 20).sum(1, keepdim=True)
     return (total_B1.clamp(-20, 20).exp().detach() * surrogate(batch, logp_BT)).sum()
+
+
+def a_pull_on_all(batch: Batch, logp_BT: Tensor) -> Tensor:
+    # too weak to raise what has a negative advantage, and there where the advantage is 0
+    assert batch.weight_BT is not None
+    return surrogate(batch, logp_BT).sum() - 0.01 * (batch.weight_BT * logp_BT).sum()
 
 
 def unbounded_ratio(batch: Batch, logp_BT: Tensor) -> Tensor:
@@ -205,6 +212,10 @@ FAULTY: dict[str, tuple[Algorithm, str]] = {
     "a metric that is no sum": (
         losing(lambda batch, logp_BT: surrogate(batch, logp_BT).sum(), largest_reward),
         "metrics are sums over tokens",
+    ),
+    "a mark on a loss that is not silent": (
+        SOUND._replace(policy_loss=silent_without_advantage(losing(a_pull_on_all).policy_loss)),
+        "no advantage, no gradient, where it says so",
     ),
     "a filter that is no mask": (
         SOUND._replace(keep=no_spread_is_not_dropped),

@@ -10,19 +10,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
+
+import torch
 
 from bakeoff.streams import stream_seed
 from bakeoff.training.batch import collate
 from bakeoff.training.curriculum import ORDERS
 from bakeoff.training.gold import gold_completion
-from bakeoff.training.judging import Episode, judged, without_baseline
+from bakeoff.training.judging import Episode, without_baseline
 from bakeoff.training.learner import Learner
 from bakeoff.training.meter import Meter
 from bakeoff.training.order import item_indices
+from bakeoff.training.overlap import Judge, Pace, overlaps
 from bakeoff.training.reports import GOLD, Sample
 from bakeoff.training.rollout import rollout
-from bakeoff.training.sampler import CacheSampler, Decoding, Sampler
+from bakeoff.training.sampling.builtin import sampler_of
+from bakeoff.training.sampling.protocol import Decoding, Sampler
+from bakeoff.training.sampling.vllm_sampler import VllmSampler
 from bakeoff.training.statistics import (
     filter_metrics,
     group_metrics,
@@ -30,7 +36,7 @@ from bakeoff.training.statistics import (
     sample_metrics,
 )
 from bakeoff.training.steps import Diverged
-from bakeoff.types import Algorithm, Batch, Environment, Item, Metrics
+from bakeoff.types import Algorithm, Batch, Completion, Environment, Item, Metrics
 
 if TYPE_CHECKING:
     from bakeoff.models.loading import LanguageModel
@@ -60,6 +66,8 @@ class Gatherer:
     Attributes:
         order: which items are asked.
         sampler: writes the replies.
+        engine: the sampler, if it has weights of its own.
+        hidden_s: wall seconds of the last update's scoring that ran beside its sampling.
     """
 
     def __init__(
@@ -80,15 +88,18 @@ class Gatherer:
         assert sampling.max_new_tokens is not None, "the caller resolves the environment's default"
         self.language_model, self.environment = language_model, environment
         self.learner, self.config = learner, config
-        self.seed, self.meter = seed, meter
+        self.seed, self.meter, self.hidden_s = seed, meter, 0.0
+        self._current = False
+        self._pace = Pace()
         self.order = ORDERS[config.curriculum](environment, seed)
-        self.sampler: Sampler = CacheSampler(language_model, rows=config.sample_batch)
         self.decoding = Decoding(
             max_new_tokens=sampling.max_new_tokens,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
         )
+        self.engine = self._engine() if config.sampler == "vllm" else None
+        self.sampler: Sampler = self.engine or sampler_of(language_model, rows=config.sample_batch)
         self.greedy_decoding = Decoding(max_new_tokens=sampling.max_new_tokens, temperature=0.0)
         if self.algorithm.on_gold:  # a data set without any shows now, and not after minutes
             for index in item_indices(seed, 0, config.prompts_per_update, self.order.size):
@@ -110,7 +121,7 @@ class Gatherer:
         samples: list[Sample] = []
         greedy: list[Sample] = []
         learned: list[Sample] = []
-        rounds = 0
+        rounds, self.hidden_s = 0, 0.0
         for number in range(1 + self.algorithm.refill):
             missing = wanted - len({sample.group for sample in learned})
             if not missing:
@@ -119,22 +130,48 @@ class Gatherer:
             more, more_greedy = self._round(update, number, missing)
             learned += self._kept(more, more_greedy)
             samples, greedy = samples + more, greedy + more_greedy
+        self._current = False  # the policy learns from this now
         self.order.learn(samples)
         metrics = self._metrics(samples, greedy)
         if self.algorithm.keep is not None:
             metrics |= filter_metrics(samples, learned)
         if self.algorithm.refill:
             metrics["refill/rounds"] = rounds
+        if overlaps(self.environment) and not self.algorithm.on_gold:
+            metrics["overlap/reward_s"] = self.hidden_s
         return Gathered(samples, greedy, learned, self._batch(learned, greedy), metrics)
 
     def held_out(self, n: int) -> list[Sample]:
         """Answer the first ``n`` held-out items greedily; the same ones for every run."""
         items = [self.environment.item(index, "eval") for index in range(n)]
+        judge = Judge(self.environment, self._pace, n, 1)
+        self._synchronise()
         with self.meter.phase("eval") as phase:
-            with self.learner.sampling():
-                episodes = self._played(items, 1, self.greedy_decoding, 0)
+            with self._sampling(), judge:
+                episodes = self._played(judge, items, 1, self.greedy_decoding, 0)
             phase.tokens += sum(completion.sampled for _, completion in episodes)
-            return judged(self.environment, episodes, range(n))
+            return judge.samples(episodes, range(n))
+
+    def _engine(self) -> VllmSampler:
+        """Start an engine with weights of its own, in the numbers of the run's passes."""
+        policy, precision = self.language_model.model, self.config.precision
+        dtype = policy.dtype if precision == "fp32" else torch.bfloat16
+        rows = self.config.sample_batch
+        engine = VllmSampler(self.language_model, self.decoding, rows=rows, dtype=dtype)
+        self.learner.ledger.set("sampler_weights", engine.weight_bytes, always=True)
+        self.learner.ledger.set("kv_cache", engine.kv_cache_bytes, always=True)
+        return engine
+
+    def _synchronise(self) -> None:
+        """Give an engine with weights of its own those of the policy, if they have moved."""
+        if self.engine is not None and not self._current:
+            with self.meter.phase("weight_sync"), self.learner.sampling(here=False):
+                self.engine.synchronise()
+        self._current = True
+
+    def _sampling(self) -> AbstractContextManager[None]:
+        """Make the policy ready to sample, if it is the one that does."""
+        return self.learner.sampling() if self.engine is None else nullcontext()
 
     def _round(self, update: int, number: int, n_items: int) -> tuple[list[Sample], list[Sample]]:
         """Ask some items and judge the answers: samples, and greedy replies."""
@@ -143,31 +180,49 @@ class Gatherer:
         groups = list(range(len(order.asked) - n_items, len(order.asked)))
         if self.algorithm.on_gold:
             return list(map(self._gold, items, groups)), []
+        self._synchronise()
         n = self.config.group_size
         keys = ("sampling", self.seed, update, *([number] if number else []))
-        with self.meter.phase("rollout") as phase, self.learner.sampling():
+        extra = n_items if self.algorithm.needs_greedy else 0
+        judge = Judge(self.environment, self._pace, extra + n_items * n, n)
+        with self.meter.phase("rollout") as phase, self._sampling(), judge:
             greedy = []
-            if self.algorithm.needs_greedy:
-                greedy = self._played(items, 1, self.greedy_decoding, 0)
-            episodes = self._played(items, n, self.decoding, stream_seed(*keys))
+            if extra:
+                greedy = self._played(judge, items, 1, self.greedy_decoding, 0)
+            seed = stream_seed(*keys)
+            episodes = self._played(judge, items, n, self.decoding, seed, first=extra)
             phase.tokens += sum(completion.sampled for _, completion in greedy + episodes)
-        owners = groups[: len(greedy)] + [group for group in groups for _ in range(n)]
+        owners = groups[:extra] + [group for group in groups for _ in range(n)]
         with self.meter.phase("reward"):
-            answers = judged(self.environment, greedy + episodes, owners)
-        baselines, samples = answers[: len(greedy)], answers[len(greedy) :]
+            answers = judge.samples(greedy + episodes, owners)
+        self.hidden_s += judge.hidden_s
+        baselines, samples = answers[:extra], answers[extra:]
         return without_baseline(samples, baselines), baselines
 
     def _played(
-        self, items: Sequence[Item], n: int, decoding: Decoding, seed: int
+        self,
+        judge: Judge,
+        items: Sequence[Item],
+        n: int,
+        decoding: Decoding,
+        seed: int,
+        *,
+        first: int = 0,
     ) -> list[Episode]:
+        """Have items answered; ``first`` is the place of the first episode in the judge's round."""
         model, sampler = self.language_model, self.sampler
+
+        def finished(row: int, completion: Completion) -> None:
+            judge.take(first + row, (items[row // n], completion))
+
+        told = finished if judge.overlaps else None
         try:
             episodes, cache_bytes = rollout(
-                self.environment, model, sampler, items, n, decoding, seed
+                self.environment, model, sampler, items, n, decoding, seed, told
             )
         except FloatingPointError as error:
             raise Diverged(str(error)) from error
-        self.learner.ledger.set("kv_cache", cache_bytes)
+        self.learner.ledger.set("kv_cache", cache_bytes, always=self.engine is not None)
         return episodes
 
     def _gold(self, item: Item, group: int) -> Sample:

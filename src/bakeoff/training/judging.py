@@ -22,13 +22,25 @@ def judged(
         episodes: items, and what was written.
         groups: which of the update's items each of them answers.
     """
+    return samples(episodes, scores(environment, episodes), groups)
+
+
+def scores(environment: Environment, episodes: Sequence[Episode]) -> list[Score]:
+    """Return the scores of some episodes, judged in one call."""
     if not episodes:
         return []
     several = environment.turns > 1
     replies = [one.replies if several else one.text for _, one in episodes]
-    scores = environment.score_many([item for item, _ in episodes], replies)
+    found = environment.score_many([item for item, _ in episodes], replies)
+    return [_finite(score) for _, score in zip(episodes, found, strict=True)]
+
+
+def samples(
+    episodes: Sequence[Episode], scores: Sequence[Score], groups: Sequence[int]
+) -> list[Sample]:
+    """Return episodes with their scores, and which of the update's items each of them answers."""
     return [
-        Sample(item, completion, _finite(score), group)
+        Sample(item, completion, score, group)
         for (item, completion), score, group in zip(episodes, scores, groups, strict=True)
     ]
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bakeoff.streams import stream_seed
-from bakeoff.training.sampler import Decoding, Sampler
+from bakeoff.training.sampling.protocol import Decoding, Finished, Sampler
 from bakeoff.types import Completion, Environment, Item
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def rollout(
     n: int,
     decoding: Decoding,
     seed: int,
+    finished: Finished | None = None,
 ) -> tuple[list[tuple[Item, Completion]], int]:
     """Have the policy answer items, ``n`` times each.
 
@@ -40,6 +41,8 @@ def rollout(
         n: episodes of each item.
         decoding: how tokens are chosen; ``max_new_tokens`` is of one reply.
         seed: of the random numbers.
+        finished: is told of each episode as soon as it is over, and of its place among them; not
+            in an environment of several turns, where one goes on as long as others do.
 
     Returns:
         The episodes, those of one item next to each other, and the bytes of the largest cache.
@@ -48,7 +51,8 @@ def rollout(
         FloatingPointError: the model's logits are not finite.
     """
     prompts = [language_model.prompt_ids(item.prompt) for item in items]
-    completions = sampler.sample(prompts, n, decoding, seed)
+    told = finished if environment.turns == 1 else None
+    completions = sampler.sample(prompts, n, decoding, seed, told)
     cache_bytes = sampler.kv_cache_bytes
     owners = [item for item in items for _ in range(n)]
     if environment.turns > 1:

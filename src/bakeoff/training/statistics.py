@@ -116,6 +116,14 @@ def critic_metrics(batch: Batch) -> Metrics:
     return {"explained_variance": 1 - float(error_N.var(correction=0)) / variance}
 
 
+def silent_metrics(batch: Batch) -> Metrics:
+    """Return the share of completions that make no backward pass of the policy, ``silent_frac``.
+
+    It is missing if the algorithm needs one of all of them.
+    """
+    return {} if batch.silent_B is None else {"silent_frac": float(batch.silent_B.mean())}
+
+
 def correction_metrics(batch: Batch) -> Metrics:
     """Return mean, least and largest of the weights that correct the mismatch, if there are any."""
     if batch.correction_BT is None:
