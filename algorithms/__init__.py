@@ -130,13 +130,18 @@ def known(target: str) -> None:
         raise unknown("algorithm", target, names)
 
 
-def make(spec: Spec | str) -> Algorithm:
+def make(spec: Spec | str, *, corrected: bool = False) -> Algorithm:
     """Return the algorithm that a spec such as ``grpo:clip=0.1`` describes.
 
     An argument whose default is a function takes the name of another function of the same module
     as that default, or of the algorithm's: ``reinforce:baseline=leave_one_out``. It must take the
     same arguments, and say what it does if the default does. Besides its own arguments each
     algorithm takes those of ``bakeoff.algorithms.options.with_options``.
+
+    Args:
+        spec: the algorithm and its arguments.
+        corrected: for a sampler that is not the training model: where the spec does not say what
+            ``mismatch`` is, it is ``token_truncated`` and not ``no_correction``.
 
     Raises:
         UsageError: unknown algorithm, unknown argument, or a value out of its range.
@@ -147,6 +152,7 @@ def make(spec: Spec | str) -> Algorithm:
     """
     spec = parse_spec(spec) if isinstance(spec, str) else spec
     function = maker(spec.target)  # before torch: a name that is misspelled is an error at once
+    from bakeoff.algorithms.mismatch import token_truncated
     from bakeoff.algorithms.options import with_options
 
     own = inspect.signature(function).parameters
@@ -167,6 +173,8 @@ def make(spec: Spec | str) -> Algorithm:
         if not isinstance(algorithm, Algorithm):
             raise TypeError(f"it returns {type(algorithm).__name__}, not an Algorithm")
         _require_fields(algorithm)
+        if corrected and algorithm.mismatch is None and not algorithm.on_gold:
+            options.setdefault("mismatch", token_truncated)
         return with_options(algorithm, **options)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise UsageError(f"{spec}: {error}") from error

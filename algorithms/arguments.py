@@ -71,7 +71,7 @@ def documented(function: Callable[..., object]) -> dict[str, str]:
     """Return what a docstring's section ``Args:`` says of each argument.
 
     Example:
-        >>> documented(make)
+        >>> documented(maker)
         {}
         >>> documented(documented)["function"]
         'whose docstring is read.'

@@ -46,23 +46,24 @@ def main(argv: list[str] | None = None) -> int:
         "--group-size", type=int, default=2, help="with --check: what they will get"
     )
     parser.add_argument("--updates", type=int, default=40, help="with --check: the same")
+    parser.add_argument("--sampler", default="builtin", help="with --check: the same")
     args = parser.parse_args(argv)
     # a user's own modules come last: a datasets.py in the folder may not stand in for the library
     sys.path.append(os.getcwd())
     if args.check:
-        return check(args.check, args.group_size, args.updates)
+        return check(args.check, args.group_size, args.updates, args.sampler)
     if args.folder is None:
         parser.error("name a cell's folder, or --check")
     return Cell(args.folder).run()
 
 
-def check(specs: list[str], group_size: int, updates: int) -> int:
+def check(specs: list[str], group_size: int, updates: int, sampler: str = "builtin") -> int:
     """Verify algorithm specs; print one line and return 2 if one is wrong."""
     from bakeoff import algorithms, models
 
     for spec in specs:
         try:
-            algorithm = algorithms.make(spec)
+            algorithm = algorithms.make(spec, corrected=sampler != "builtin")
             if algorithm.critic is not None and algorithm.critic.kind == "lora":
                 models.require_peft(spec)
         except UsageError as error:
@@ -144,13 +145,17 @@ class Cell:
         from bakeoff.training.loop import Training
         from bakeoff.training.meter import Meter, status_bytes
         from bakeoff.training.models import ADAPTER
+        from bakeoff.training.precision import weight_type
+        from bakeoff.training.sampling import vllm_engine
 
         config = train_config(self.spec["config"])
         device = config.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         environment = envs.make(self.spec["environment"])
-        algorithm = algorithms.make(self.spec["algorithm"])
+        # another engine's log-probabilities are not the training model's
+        corrected = config.sampler != "builtin"
+        algorithm = algorithms.make(self.spec["algorithm"], corrected=corrected)
         config = self._resolved(config, environment.reply_tokens, models)
         self.status |= {
             "budget_kind": "updates",
@@ -169,8 +174,13 @@ class Cell:
 
             if needs_peft(algorithm, config):
                 import peft  # noqa: F401
+            if config.optimizer.optimizer_bits == 8:
+                import bitsandbytes  # noqa: F401
+            if config.sampler == "vllm":
+                vllm_engine.library()
             ledger.set("process_baseline", status_bytes("VmRSS:") or 0)
-        language_model = load(self.spec["model"], device=device)
+        dtype = weight_type(config.precision)
+        language_model = load(self.spec["model"], device=device, dtype=dtype)
         torch.set_num_threads(config.threads or default_threads(language_model.model))
         self.status["threads"] = torch.get_num_threads()
         meter = Meter(device, limit_bytes=self.spec.get("memory_limit_bytes"))

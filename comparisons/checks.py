@@ -34,6 +34,11 @@ def check(experiment: Experiment) -> None:
         models.check(name)
     if experiment.config.get("lora_rank"):
         models.require_peft("lora_rank")
+    if experiment.config.get("optimizer_bits") == 8:
+        models.require_bitsandbytes("optimizer_bits 8")
+    sampler = experiment.config.get("sampler", "builtin")
+    if sampler == "vllm":
+        models.require_vllm("--sampler vllm")
     running_programs = [name for name in experiment.environments if builds(name)]
     if running_programs:
         check_sandbox(experiment.config.get("sandbox", AUTO_SANDBOX), running_programs)
@@ -50,7 +55,7 @@ def check(experiment: Experiment) -> None:
         if group_size < 2 or _needs_torch(name) or updates <= algorithms.ALGORITHMS[name].warmup
     ]
     if in_need:
-        _check_in_process(in_need, group_size, updates)
+        _check_in_process(in_need, group_size, updates, sampler)
 
 
 @functools.cache
@@ -168,9 +173,9 @@ def _needs_torch(name: str) -> bool:
     return bool(spec.arguments) or spec.target not in ALGORITHMS
 
 
-def _check_in_process(names: list[str], group_size: int, updates: int) -> None:
+def _check_in_process(names: list[str], group_size: int, updates: int, sampler: str) -> None:
     command = [sys.executable, "-P", "-m", CELL_MODULE, "--group-size", str(group_size)]
-    command += ["--updates", str(updates), "--check", *names]
+    command += ["--updates", str(updates), "--sampler", sampler, "--check", *names]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise UsageError(last_line(done.stderr) or f"{', '.join(names)} cannot be checked")

@@ -41,6 +41,7 @@ COMPONENT_COLOURS = {
     "critic_optimizer": "#F3B58A",
     "reference_weights": "#CC79A7",
     "merged_weights": "#6A51A3",
+    "sampler_weights": "#B3A2D6",
     "kv_cache": "#009E73",
     "activations": "#F0E442",
     "rollout_buffer": "#E69F00",

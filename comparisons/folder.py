@@ -25,7 +25,7 @@ from bakeoff.comparisons.grid import CellSpec, Experiment
 from bakeoff.comparisons.host import host
 from bakeoff.comparisons.schema import SCHEMA_VERSION
 from bakeoff.errors import UsageError
-from bakeoff.training.config import AUTO_SANDBOX
+from bakeoff.training.config import knobs
 
 RESUMABLE = ("interrupted", "timeout", "oom")
 """Cut off from outside: such a cell may go on from its checkpoint; any other starts anew."""
@@ -43,7 +43,8 @@ def settle(experiment: Experiment) -> Experiment:
     recorded = _recorded(experiment.out)
     if recorded is None:
         return experiment
-    absent = {"sandbox": AUTO_SANDBOX}  # what is said for a key that is left out on purpose
+    # what is said for a key that is left out on purpose
+    absent = {name: knob.default for name, knob in knobs().items() if knob.metadata["later"]}
     for key in sorted({*recorded["config"], *experiment.config}):
         before = recorded["config"].get(key, absent.get(key, "not there"))
         now = experiment.config.get(key, absent.get(key, "not there"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WARMUP_UPDATES = 1
 """The first update allocates and warms caches: its phases are kept, and marked."""
 
-OF_SAMPLING = ("completions/", "groups/", "refill/", "reward_seconds/")
+OF_SAMPLING = ("completions/", "groups/", "overlap/", "refill/", "reward_seconds/")
 """What the names of metrics begin with that are over all completions of an update."""
 
 

@@ -41,6 +41,7 @@ COMPONENTS = (
     "critic_optimizer",
     "reference_weights",
     "merged_weights",
+    "sampler_weights",
     "kv_cache",
     "activations",
     "rollout_buffer",

@@ -91,6 +91,17 @@ def test_runs_with_and_without_isolation_cannot_share_a_folder(
     assert "was made with sandbox=auto, not sandbox=none" in capsys.readouterr().err
 
 
+def test_a_folder_of_the_default_precision_is_named_by_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told_to_the_cell(tmp_path)
+
+    argv = ["compare", "--algorithms", "grpo", "--seeds", "1", "--out", str(tmp_path / "out")]
+    assert main([*argv, "--precision", "bf16"]) == 2
+
+    assert "was made with precision=fp32, not precision=bf16" in capsys.readouterr().err
+
+
 def test_a_cell_is_told_its_sandbox(tmp_path: Path) -> None:
     assert told_to_the_cell(tmp_path, "--sandbox", "none") == "none"
 
