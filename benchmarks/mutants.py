@@ -48,7 +48,11 @@ TRAINING_TESTS = (
     "tests/unit/test_gold.py",
     "tests/unit/test_rollout_losses.py",
     "tests/unit/test_training.py",
-    "tests/unit/test_sampler.py",
+    "tests/unit/test_sampler*.py",
+    "tests/unit/test_packing*.py",
+    "tests/unit/test_activations.py",
+    "tests/unit/test_silent_groups.py",
+    "tests/unit/test_precision_masters.py",
 )
 KILLED, SURVIVED, TIMED_OUT = "killed", "survived", "timed out"
 COLUMNS = ("file", "bug", "outcome", "by", "seconds")
