@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from bakeoff.training import scoring
+from bakeoff.training.batch import model_inputs
 from bakeoff.training.packing import packed as packed_module
 from bakeoff.training.packing.packed import packed
 from bakeoff.training.packing.segments import Segments, dense, segment_attention
@@ -156,7 +157,7 @@ UNPACKABLE: dict[str, Callable[[], PreTrainedModel]] = {
 def test_a_model_that_is_read_otherwise_is_read_padded(what: str) -> None:
     model, batch = UNPACKABLE[what](), random_batch(9)
     assert not packs(model)
-    inputs = scoring.model_inputs(batch)
+    inputs = model_inputs(batch)
     logits_BSV = model(**inputs, use_cache=False).logits
     expected_BTV = logits_BSV[:, batch.prompt_BP.shape[1] - 1 : -1].log_softmax(-1)
     expected_BT = expected_BTV.gather(-1, batch.token_BT[..., None])[..., 0] * batch.mask_BT

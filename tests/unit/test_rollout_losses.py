@@ -9,10 +9,10 @@ from small_world import small_training
 
 from bakeoff.algorithms import ALGORITHMS, make
 from bakeoff.algorithms.stages import credited, weighted
-from bakeoff.training.batch import collate, micro_batches
+from bakeoff.training.batch import collate, micro_batches, model_inputs
 from bakeoff.training.rollout import rollout
 from bakeoff.training.sampling.builtin import sampler_of
-from bakeoff.training.scoring import model_inputs, token_logps
+from bakeoff.training.scoring import token_logps
 from bakeoff.training.statistics import sample_metrics
 from bakeoff.types import Batch
 

@@ -119,6 +119,20 @@ def last_counted(mask_BT: torch.Tensor) -> torch.Tensor:
     return ((mask_BT > 0) * upto_T).amax(1)
 
 
+def model_inputs(batch: Batch) -> dict[str, torch.Tensor]:
+    """Return a transformers model's inputs for ``[prompt_BP | token_BT]``.
+
+    Only the padding left of the prompts has to be masked: attention is causal, so no counted token
+    sees the padding on the right.
+    """
+    attention_BS = torch.cat([batch.prompt_mask_BP, torch.ones_like(batch.mask_BT)], 1).long()
+    return {
+        "input_ids": torch.cat([batch.prompt_BP, batch.token_BT], 1),
+        "attention_mask": attention_BS,
+        "position_ids": (attention_BS.cumsum(1) - 1).clamp(min=0),
+    }
+
+
 def prompts(batch: Batch) -> torch.Tensor:
     """Return ``prompt_B``, numbers that are equal where completions have the same prompt."""
     token_BP = batch.prompt_BP.where(batch.prompt_mask_BP > 0, -1)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
+from bakeoff.training.batch import model_inputs
 from bakeoff.training.packing.attention import last_states
 from bakeoff.training.packing.logps import chosen_logps
 from bakeoff.training.packing.packed import packed
@@ -96,20 +97,6 @@ def distribution(model: PreTrainedModel, batch: Batch, *, temperature: float = 1
         logits_BTV, _ = _padded_logits(model, batch)
     logp_BTV: Tensor = (logits_BTV.float() / temperature).log_softmax(-1)
     return logp_BTV
-
-
-def model_inputs(batch: Batch) -> dict[str, Tensor]:
-    """Return a transformers model's inputs for ``[prompt_BP | token_BT]``.
-
-    Only the padding left of the prompts has to be masked: attention is causal, so no counted token
-    sees the padding on the right.
-    """
-    attention_BS = torch.cat([batch.prompt_mask_BP, torch.ones_like(batch.mask_BT)], 1).long()
-    return {
-        "input_ids": torch.cat([batch.prompt_BP, batch.token_BT], 1),
-        "attention_mask": attention_BS,
-        "position_ids": (attention_BS.cumsum(1) - 1).clamp(min=0),
-    }
 
 
 def _padded_logits(model: PreTrainedModel, batch: Batch) -> tuple[Tensor, States]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
+from bakeoff.training.batch import model_inputs
 from bakeoff.training.packing.attention import Unsupported, last_states
 from bakeoff.training.packing.logps import chosen_logps
 from bakeoff.training.packing.packed import Packed, packed
@@ -110,13 +111,7 @@ def _agrees(model: PreTrainedModel) -> bool:
         return False  # a layer that has its own way mixes sequences, or tokens
     hidden_BTH = hidden_NH[row.state_BU[:, :-1]]
     logp_M, _ = chosen_logps(hidden_BTH.flatten(0, 1), head.weight, batch.token_BT.flatten())
-    attention_BS = torch.cat([batch.prompt_mask_BP, batch.mask_BT], 1).long()
-    logits_BSV = model(
-        input_ids=torch.cat([batch.prompt_BP, batch.token_BT], 1),
-        attention_mask=attention_BS,
-        position_ids=(attention_BS.cumsum(1) - 1).clamp(min=0),
-        use_cache=False,
-    ).logits
+    logits_BSV = model(**model_inputs(batch), use_cache=False).logits
     before = slice(batch.prompt_BP.shape[1] - 1, -1)
     expected_BTV = logits_BSV[:, before].float().log_softmax(-1)
     expected_BT = expected_BTV.gather(-1, batch.token_BT[..., None])[..., 0]
