@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from bakeoff.comparisons.figures import png
+from bakeoff.comparisons.report.figures import png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,7 +21,7 @@ from typing import Any
 from speed_own import PHASES, Job
 from speed_tables import MIB
 
-from bakeoff.comparisons.host import host, version
+from bakeoff.comparisons.running.host import host, version
 from bakeoff.comparisons.tables import replace_file
 
 Cell = Mapping[str, object]

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.comparisons.flags import TRAIN_CHECKPOINT_EVERY, parse
+from bakeoff.comparisons.commands.flags import TRAIN_CHECKPOINT_EVERY, parse
 from bakeoff.errors import UsageError, unknown
 from bakeoff.plugins import see_current_folder
 
 if TYPE_CHECKING:
-    from bakeoff.comparisons.grid import Experiment
+    from bakeoff.comparisons.running.grid import Experiment
 
 USAGE, INTERRUPTED = 2, 130
 NOT_SETTINGS = ("command", "data", "config", "print_config", "retry", "quiet")
@@ -58,8 +58,8 @@ def compare(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
 
 def train(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
     """Run one cell, and say where its table and its model are."""
-    from bakeoff.comparisons.folder import place, settle
-    from bakeoff.comparisons.grid import cells
+    from bakeoff.comparisons.running.folder import place, settle
+    from bakeoff.comparisons.running.grid import cells
 
     if "seeds" in args:
         args.seeds = args.seeds + ","  # one seed, not so many
@@ -79,7 +79,7 @@ def train(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
 
 def report(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
     """Rebuild a results folder's tables, figures and report."""
-    from bakeoff.comparisons import report as reports
+    from bakeoff.comparisons.report import report as reports
 
     reports.write(args.folder)
     print(reports.console(args.folder))
@@ -88,14 +88,14 @@ def report(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
 
 def envs(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
     """List the environments; show, sample or check one; start one of one's own."""
-    from bakeoff.comparisons import envs_command
+    from bakeoff.comparisons.commands import envs_command
 
     return envs_command.run(args)
 
 
 def algorithms(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
     """List the algorithms; show or check some; start one of one's own."""
-    from bakeoff.comparisons import algorithms_command
+    from bakeoff.comparisons.commands import algorithms_command
 
     return algorithms_command.run(args)
 
@@ -128,7 +128,7 @@ def models(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
 
 def export(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
     """Write an environment's questions for another trainer."""
-    from bakeoff.comparisons import export_command
+    from bakeoff.comparisons.commands import export_command
 
     return export_command.run(args)
 
@@ -149,7 +149,7 @@ def explain(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
 
 def doctor(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
     """Say what this machine has; 1 if programs would have no sandbox."""
-    from bakeoff.comparisons.doctor import examine, table
+    from bakeoff.comparisons.commands.doctor import examine, table
 
     found = examine()
     if "json" in args:
@@ -177,8 +177,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Sequence[str] | None], int]] =
 
 def _experiment(args: argparse.Namespace, defaults: dict[str, Any], prefix: str = "") -> Experiment:
     """Return the comparison of flags, which come before a config file, before the defaults."""
-    from bakeoff.comparisons.checks import with_data
-    from bakeoff.comparisons.grid import default_out
+    from bakeoff.comparisons.running.checks import with_data
+    from bakeoff.comparisons.running.grid import default_out
     from bakeoff.comparisons.settings import experiment_of, read_config
 
     see_current_folder()
@@ -195,8 +195,8 @@ def _experiment(args: argparse.Namespace, defaults: dict[str, Any], prefix: str 
 
 
 def _run(experiment: Experiment, args: argparse.Namespace, cell: Sequence[str] | None) -> int:
-    from bakeoff.comparisons import driver
-    from bakeoff.comparisons import report as reports
+    from bakeoff.comparisons.report import report as reports
+    from bakeoff.comparisons.running import driver
 
     command = driver.CELL_COMMAND if cell is None else cell
     driver.run(experiment, retry="retry" in args, quiet="quiet" in args, command=command)
@@ -205,7 +205,7 @@ def _run(experiment: Experiment, args: argparse.Namespace, cell: Sequence[str] |
 
 
 def _print_config(experiment: Experiment) -> int:
-    from bakeoff.comparisons.checks import check
+    from bakeoff.comparisons.running.checks import check
     from bakeoff.comparisons.settings import config_text
 
     check(experiment)

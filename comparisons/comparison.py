@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.comparisons import figures, report
+from bakeoff.comparisons.report import figures, report
+from bakeoff.comparisons.report.summary import summary_rows
 from bakeoff.comparisons.results import load
-from bakeoff.comparisons.summary import summary_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,8 +126,8 @@ def compare(
     Raises:
         UsageError: something asked for does not exist or is out of its range.
     """
-    from bakeoff.comparisons.driver import run
-    from bakeoff.comparisons.grid import plan
+    from bakeoff.comparisons.running.driver import run
+    from bakeoff.comparisons.running.grid import plan
 
     asked = plan(
         algorithms=algorithms,

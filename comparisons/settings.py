@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bakeoff.comparisons.grid import Experiment, plan
+from bakeoff.comparisons.running.grid import Experiment, plan
 from bakeoff.errors import UsageError, unknown
 from bakeoff.training.config import knobs
 

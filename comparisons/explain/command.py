@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakeoff.comparisons.subcommands import whole_number
-from bakeoff.comparisons.working import Progress
+from bakeoff.comparisons.commands.subcommands import whole_number
+from bakeoff.comparisons.commands.working import Progress
 from bakeoff.errors import UsageError
 from bakeoff.plugins import see_current_folder
 
@@ -39,9 +39,9 @@ def run(args: argparse.Namespace) -> int:
         UsageError: there is nothing to explain, or no such algorithm or environment.
     """
     see_current_folder()
-    from bakeoff.comparisons import algorithms_command
-    from bakeoff.comparisons.envs_command import made
-    from bakeoff.comparisons.grid import default_out
+    from bakeoff.comparisons.commands import algorithms_command
+    from bakeoff.comparisons.commands.envs_command import made
+    from bakeoff.comparisons.running.grid import default_out
 
     spec = getattr(args, "env", "bakeoff/Arithmetic-v0")
     name = getattr(args, "algorithm", "grpo")
@@ -91,7 +91,7 @@ def write(seen: Explanation, out: Path) -> None:
     """Write ``explain.md`` and its figures into a folder, each in place of the old one."""
     from bakeoff.comparisons.explain.figures import draw
     from bakeoff.comparisons.explain.page import page
-    from bakeoff.comparisons.figures import save
+    from bakeoff.comparisons.report.figures import save
     from bakeoff.comparisons.tables import replace_file
 
     save(draw(seen), out)

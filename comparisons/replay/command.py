@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bakeoff.comparisons.subcommands import whole_number
-from bakeoff.comparisons.working import Progress
+from bakeoff.comparisons.commands.subcommands import whole_number
+from bakeoff.comparisons.commands.working import Progress
 from bakeoff.errors import UsageError, unknown
 from bakeoff.plugins import see_current_folder
 
@@ -163,7 +163,7 @@ def chosen(texts: list[str]) -> list[str]:
         ['grpo', 'rloo']
     """
     from bakeoff import algorithms
-    from bakeoff.comparisons.grid import normal_form
+    from bakeoff.comparisons.running.grid import normal_form
     from bakeoff.plugins import parse_spec
 
     names = [name.strip() for text in texts for name in text.split(",")]

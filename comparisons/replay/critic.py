@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bakeoff.algorithms.advantages import per_token
 from bakeoff.algorithms.aggregation import token_mean
-from bakeoff.comparisons.working import Count
+from bakeoff.comparisons.commands.working import Count
 from bakeoff.training.batch import micro_batches, minibatches
 from bakeoff.training.config import OptimizerConfig
 from bakeoff.training.critics import Critic, separate

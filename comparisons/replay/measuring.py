@@ -11,11 +11,11 @@ from bakeoff.algorithms.advantages import leave_one_out
 from bakeoff.algorithms.aggregation import sequence_sum
 from bakeoff.algorithms.reinforce import reinforce
 from bakeoff.algorithms.stages import kept_rows
+from bakeoff.comparisons.commands.working import Count
 from bakeoff.comparisons.replay.gradients import Gram, backward, norm, prepared, sketch
 from bakeoff.comparisons.replay.recording import GOLD, GREEDY, SAMPLE, Recording, Row
 from bakeoff.comparisons.replay.rollouts import TEMPERATURE
 from bakeoff.comparisons.replay.updates import Twin, Update
-from bakeoff.comparisons.working import Count
 from bakeoff.errors import UsageError
 from bakeoff.streams import stream
 from bakeoff.training.scoring import token_logps

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from bakeoff.comparisons.folder import read_json, write_json
+from bakeoff.comparisons.running.folder import read_json, write_json
 from bakeoff.comparisons.tables import read_json_lines, replace_file
 from bakeoff.errors import UsageError
 from bakeoff.training.batch import collate

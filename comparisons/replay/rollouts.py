@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from bakeoff.comparisons.commands.working import Count
 from bakeoff.comparisons.replay.critic import explained_variance, fitted, values
 from bakeoff.comparisons.replay.recording import (
     CRITIC,
@@ -20,7 +21,6 @@ from bakeoff.comparisons.replay.recording import (
     Row,
     Settings,
 )
-from bakeoff.comparisons.working import Count
 from bakeoff.errors import UsageError
 from bakeoff.streams import stream_seed
 from bakeoff.training.gold import gold_completion

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import torch
 
 from bakeoff import envs, models
-from bakeoff.comparisons import checks
-from bakeoff.comparisons import figures as report_figures
-from bakeoff.comparisons.algorithms_command import made
-from bakeoff.comparisons.cell import default_threads
-from bakeoff.comparisons.folder import locked
+from bakeoff.comparisons.cell.cell import default_threads
+from bakeoff.comparisons.commands.algorithms_command import made
+from bakeoff.comparisons.commands.working import Count
 from bakeoff.comparisons.replay import figures, reading, recording, tables
 from bakeoff.comparisons.replay.command import CRITIC_RATE, Request
 from bakeoff.comparisons.replay.measuring import replay
 from bakeoff.comparisons.replay.recording import Recording, Settings
 from bakeoff.comparisons.replay.rollouts import record, weights_sha256
+from bakeoff.comparisons.report import figures as report_figures
+from bakeoff.comparisons.running import checks
+from bakeoff.comparisons.running.folder import locked
 from bakeoff.comparisons.tables import replace_file
-from bakeoff.comparisons.working import Count
 from bakeoff.errors import UsageError
 from bakeoff.models.loading import load
 from bakeoff.training.config import AUTO_SANDBOX

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bakeoff.comparisons.folder import write_json
 from bakeoff.comparisons.replay.estimates import (
     Estimate,
     cosines,
@@ -29,6 +28,7 @@ from bakeoff.comparisons.replay.estimates import (
 from bakeoff.comparisons.replay.measuring import REFERENCE, Measured, Replay
 from bakeoff.comparisons.replay.recording import SAMPLE, Recording
 from bakeoff.comparisons.replay.recording import Row as Rollout
+from bakeoff.comparisons.running.folder import write_json
 from bakeoff.comparisons.tables import write_rows
 from bakeoff.types import Algorithm, Batch
 

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from bakeoff.comparisons.cli import main
-from bakeoff.comparisons.driver import run
-from bakeoff.comparisons.folder import place
-from bakeoff.comparisons.grid import cells, plan
+from bakeoff.comparisons.running.driver import run
+from bakeoff.comparisons.running.folder import place
+from bakeoff.comparisons.running.grid import cells, plan
 from bakeoff.errors import UsageError
 
 FAKE = [sys.executable, str(Path(__file__).with_name("fake_cell.py"))]
@@ -178,7 +178,7 @@ def test_two_drivers_never_share_a_folder_not_even_after_one_was_killed(tmp_path
 
 
 def _held(out: Path) -> bool:
-    from bakeoff.comparisons.folder import locked
+    from bakeoff.comparisons.running.folder import locked
 
     try:
         with locked(out):

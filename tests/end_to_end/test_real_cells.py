@@ -146,7 +146,7 @@ def test_a_cell_killed_in_the_middle_goes_on_from_its_checkpoint(tmp_path: Path)
 DIE_AFTER_ONE = """
 import os, shutil, signal, sys
 from pathlib import Path
-from bakeoff.comparisons import cell as cells
+from bakeoff.comparisons.cell.cell import Cell
 from bakeoff.training import loop
 
 folder = Path(sys.argv[1])
@@ -158,5 +158,5 @@ def save_and_die(*arguments):
     save(*arguments)
     os.kill(os.getpid(), signal.SIGKILL)
 loop.save_checkpoint = save_and_die
-cells.main([str(folder)])
+Cell(folder).run()
 """

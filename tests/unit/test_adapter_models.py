@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from test_adapters import logits, train
 
-from bakeoff.comparisons import cell
+from bakeoff.comparisons.cell import specs
 from bakeoff.comparisons.cli import main
 from bakeoff.errors import UsageError
 from bakeoff.models import ModelError, check, default_learning_rate
@@ -92,7 +92,7 @@ def test_without_peft_a_lora_policy_ends_before_any_run_in_one_line(
 def test_without_peft_a_lora_critic_fails_the_check_of_its_algorithm(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert cell.check(["ppo:critic=lora"], group_size=2, updates=40) == 2
+    assert specs.check(["ppo:critic=lora"], group_size=2, updates=40) == 2
 
     said = "ppo:critic=lora needs peft: pip install 'bakeoff[lora]'\n"
     assert capsys.readouterr().err == said

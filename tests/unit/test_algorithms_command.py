@@ -18,8 +18,8 @@ from bakeoff.algorithms.checking.claims import CLAIMS
 from bakeoff.algorithms.elsewhere import ELSEWHERE, elsewhere
 from bakeoff.algorithms.manifest import KEYS
 from bakeoff.algorithms.options import with_options
-from bakeoff.comparisons.algorithm_starter import ALGORITHM
 from bakeoff.comparisons.cli import main
+from bakeoff.comparisons.commands.algorithm_starter import ALGORITHM
 from bakeoff.errors import UsageError
 from bakeoff.plugins import Spec, import_object
 

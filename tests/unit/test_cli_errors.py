@@ -194,8 +194,8 @@ def test_code_of_ones_own_that_fails_is_named_in_one_line(
 
 def recorded(folder: Path, **changes: object) -> Path:
     """Make a results folder's experiment.json, with changes, and return the folder."""
-    from bakeoff.comparisons.folder import record
-    from bakeoff.comparisons.grid import plan
+    from bakeoff.comparisons.running.folder import record
+    from bakeoff.comparisons.running.grid import plan
 
     folder.mkdir()
     record(plan(algorithms=["grpo"], seeds=1, out=folder, updates=3))
@@ -244,8 +244,8 @@ def test_a_half_written_results_folder_is_named_and_left_alone(
 def test_a_cell_whose_status_is_torn_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from bakeoff.comparisons.folder import place
-    from bakeoff.comparisons.grid import cells, plan
+    from bakeoff.comparisons.running.folder import place
+    from bakeoff.comparisons.running.grid import cells, plan
 
     out = recorded(tmp_path / "out")
     (cell,) = cells(plan(algorithms=["grpo"], seeds=1, out=out, updates=3))

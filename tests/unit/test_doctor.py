@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bakeoff.comparisons.cli import main
-from bakeoff.comparisons.host import version
+from bakeoff.comparisons.running.host import version
 
 TESTS = Path(__file__).resolve().parents[1]
 WITHOUT_SANDBOX = [sys.executable, str(TESTS / "without_sandbox.py"), sys.executable]

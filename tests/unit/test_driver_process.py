@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bakeoff.comparisons.process import Ending, interruptions, watch
+from bakeoff.comparisons.running.process import Ending, interruptions, watch
 
 MIB = 2**20
 
@@ -68,7 +68,7 @@ def test_a_process_over_its_time_is_ended_with_all_its_children(tmp_path: Path) 
 def test_a_process_that_ignores_the_polite_request_is_killed(
     tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("bakeoff.comparisons.process.GRACE_S", 0.3)
+    monkeypatch.setattr("bakeoff.comparisons.running.process.GRACE_S", 0.3)
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
 
     ending = watched(tmp_path, code, timeout_s=1.0)
@@ -135,7 +135,7 @@ def test_the_first_interruption_is_noted_and_ends_the_process(
 def test_an_ignored_signal_stays_ignored() -> None:
     code = (
         "import os, signal\n"
-        "from bakeoff.comparisons.process import interruptions\n"
+        "from bakeoff.comparisons.running.process import interruptions\n"
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what nohup does\n"
         "with interruptions() as stop:\n"
         "    os.kill(os.getpid(), signal.SIGHUP)\n"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bakeoff.comparisons.endings import advice, status_of_killed, tail
-from bakeoff.comparisons.grid import CellSpec, cells, plan
-from bakeoff.comparisons.process import Ending
-from bakeoff.comparisons.progress import CellRow, Lines, LiveTable, remaining_s, window
+from bakeoff.comparisons.running.endings import advice, status_of_killed, tail
+from bakeoff.comparisons.running.grid import CellSpec, cells, plan
+from bakeoff.comparisons.running.process import Ending
+from bakeoff.comparisons.running.progress import CellRow, Lines, LiveTable, remaining_s, window
 from bakeoff.comparisons.schema import RUNS_COLUMNS
 
 

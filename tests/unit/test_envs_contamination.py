@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from results_folder import write_grid
 
-from bakeoff.comparisons import contamination as of_comparison
-from bakeoff.comparisons import report
-from bakeoff.comparisons.grid import plan
+from bakeoff.comparisons.report import report
+from bakeoff.comparisons.running import contamination as of_comparison
+from bakeoff.comparisons.running.grid import plan
 from bakeoff.comparisons.schema import CONTAMINATION_COLUMNS
 from bakeoff.comparisons.tables import read_rows
 from bakeoff.envs.checking import contamination

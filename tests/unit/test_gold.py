@@ -12,7 +12,7 @@ import pytest
 from several_turns import DECODING, END, SMALL, HigherLower, Relay, ids
 from small_world import Successor, small_model, small_training
 
-from bakeoff.comparisons.recorder import Recorder
+from bakeoff.comparisons.cell.recorder import Recorder
 from bakeoff.comparisons.schema import CURVES_COLUMNS
 from bakeoff.comparisons.tables import read_rows
 from bakeoff.errors import UsageError

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bakeoff.comparisons.grid import cells, default_out, normal_form, plan
+from bakeoff.comparisons.running.grid import cells, default_out, normal_form, plan
 from bakeoff.errors import UsageError
 
 

@@ -79,9 +79,12 @@ def test_static_checkers_find_every_room(room: str) -> None:
     ("module", "forbidden"),
     [
         ("bakeoff.comparisons.cli", {"torch", "transformers", "pandas", "gymnasium", "sympy"}),
-        ("bakeoff.comparisons.doctor", {"torch", "transformers", "pandas", "gymnasium", "sympy"}),
-        ("bakeoff.comparisons.driver", {"torch", "transformers"}),
-        ("bakeoff.comparisons.report", {"torch", "transformers"}),
+        (
+            "bakeoff.comparisons.commands.doctor",
+            {"torch", "transformers", "pandas", "gymnasium", "sympy"},
+        ),
+        ("bakeoff.comparisons.running.driver", {"torch", "transformers"}),
+        ("bakeoff.comparisons.report.report", {"torch", "transformers"}),
         ("bakeoff.algorithms", {"torch"}),
         ("bakeoff.envs", {"torch", "transformers"}),
         ("bakeoff.models", {"torch", "transformers"}),

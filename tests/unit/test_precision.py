@@ -19,8 +19,8 @@ from small_world import (
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bakeoff.algorithms import make
-from bakeoff.comparisons import kept_model
-from bakeoff.comparisons.grid import cells
+from bakeoff.comparisons.cell import kept_model
+from bakeoff.comparisons.running.grid import cells
 from bakeoff.comparisons.settings import experiment_of
 from bakeoff.errors import UsageError
 from bakeoff.models.loading import load

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from small_world import small_training
 
-from bakeoff.comparisons.recorder import Recorder
+from bakeoff.comparisons.cell.recorder import Recorder
 from bakeoff.comparisons.schema import RAW_TABLES
 from bakeoff.comparisons.tables import read_rows
 

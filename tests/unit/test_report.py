@@ -5,12 +5,12 @@ import sys
 import pytest
 from unit.results_folder import write_cell, write_grid
 
-from bakeoff.comparisons import report
 from bakeoff.comparisons.comparison import Comparison
-from bakeoff.comparisons.figures import draw
-from bakeoff.comparisons.markdown import command
+from bakeoff.comparisons.report import report
+from bakeoff.comparisons.report.figures import draw
+from bakeoff.comparisons.report.markdown import command
+from bakeoff.comparisons.report.summary import summary_rows
 from bakeoff.comparisons.results import load
-from bakeoff.comparisons.summary import summary_rows
 from bakeoff.errors import UsageError
 
 WRITTEN = {

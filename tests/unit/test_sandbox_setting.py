@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from results_folder import write_grid
 
-from bakeoff.comparisons import report
 from bakeoff.comparisons.cli import main
-from bakeoff.comparisons.grid import Experiment, cells, plan
-from bakeoff.comparisons.markdown import command
+from bakeoff.comparisons.report import report
+from bakeoff.comparisons.report.markdown import command
 from bakeoff.comparisons.results import load
+from bakeoff.comparisons.running.grid import Experiment, cells, plan
 from bakeoff.comparisons.settings import config_text, experiment_of, read_config
 
 TESTS = Path(__file__).resolve().parents[1]

@@ -4,9 +4,9 @@ from statistics import fmean
 import pytest
 from unit.results_folder import MEMORY, MIB, PHASES, write_cell, write_grid
 
-from bakeoff.comparisons.pairwise import pairwise_rows, seeds_needed
+from bakeoff.comparisons.report.pairwise import pairwise_rows, seeds_needed
+from bakeoff.comparisons.report.summary import summary_rows
 from bakeoff.comparisons.results import load
-from bakeoff.comparisons.summary import summary_rows
 
 
 def summary_of(out, algorithm, metric):

@@ -115,7 +115,7 @@ def test_a_cell_that_was_never_started_has_no_row_and_is_counted(tmp_path):
 
 
 def test_a_cell_at_work_is_not_called_interrupted(tmp_path):
-    from bakeoff.comparisons.folder import locked
+    from bakeoff.comparisons.running.folder import locked
 
     write_cell(tmp_path, "grpo", 0)
     write_cell(tmp_path, "ppo", 0, status=None)
@@ -228,7 +228,7 @@ def test_every_column_is_described():
 
 
 def test_every_metric_of_the_summary_is_described():
-    from bakeoff.comparisons.measures import MEASURES
+    from bakeoff.comparisons.report.measures import MEASURES
 
     text = (Path(__file__).parents[2] / "docs" / "tables.md").read_text()
     patterns = {"memory": "memory/COMPONENT", "memory_max": "memory_max/COMPONENT"}

@@ -9,8 +9,8 @@ import torch
 from small_world import small_model, small_training
 
 from bakeoff.algorithms import make
-from bakeoff.comparisons.checks import check
-from bakeoff.comparisons.grid import plan
+from bakeoff.comparisons.running.checks import check
+from bakeoff.comparisons.running.grid import plan
 from bakeoff.errors import UsageError
 from bakeoff.training.config import train_config
 from bakeoff.training.ledger import Ledger

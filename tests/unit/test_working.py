@@ -3,8 +3,8 @@
 import io
 import time
 
-from bakeoff.comparisons import working
-from bakeoff.comparisons.working import Progress
+from bakeoff.comparisons.commands import working
+from bakeoff.comparisons.commands.working import Progress
 
 
 def test_it_is_silent_for_two_seconds() -> None:

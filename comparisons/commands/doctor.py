@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from bakeoff.comparisons.host import host
+from bakeoff.comparisons.running.host import host
 from bakeoff.comparisons.wording import amount
 
 

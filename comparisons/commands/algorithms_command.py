@@ -65,7 +65,7 @@ def check(args: argparse.Namespace) -> int:
 
 def new(args: argparse.Namespace) -> int:
     """Write a starter, and say how to go on."""
-    from bakeoff.comparisons.algorithm_starter import write_starter
+    from bakeoff.comparisons.commands.algorithm_starter import write_starter
 
     commands = write_starter(args.name, Path.cwd())
     print(f"{args.name}.py is written. Next:\n")

@@ -3,16 +3,12 @@
 ``python -m bakeoff.comparisons.cell FOLDER`` reads ``FOLDER/spec.json``, writes the raw tables as
 it goes, and ``status.json`` last and atomically: its presence means that the cell ended by itself.
 Started again on a folder without one, it goes on from the checkpoint there, or from the beginning.
-
-``python -m bakeoff.comparisons.cell --check SPEC ...`` only verifies algorithms.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import sys
 import time
 import traceback
 from dataclasses import replace
@@ -20,73 +16,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.comparisons import kept_model
-from bakeoff.comparisons.folder import write_json
-from bakeoff.comparisons.host import host
-from bakeoff.comparisons.parameters import needs_peft, parameter_counts
-from bakeoff.comparisons.recorder import Recorder
+from bakeoff.comparisons.cell import kept_model
+from bakeoff.comparisons.cell.failures import EXIT_CODES, first_line, how_it_failed
+from bakeoff.comparisons.cell.parameters import needs_peft, parameter_counts
+from bakeoff.comparisons.cell.recorder import Recorder
+from bakeoff.comparisons.running.folder import write_json
+from bakeoff.comparisons.running.host import host
 from bakeoff.comparisons.schema import SCHEMA_VERSION
-from bakeoff.errors import UsageError
 
 if TYPE_CHECKING:
     from bakeoff.training.config import TrainConfig
     from bakeoff.training.loop import Training
 
 HOST_COLUMNS = ("host_id", "os", "python", "package_version", "git_sha", "git_dirty")
-
-EXIT_CODES = {"ok": 0, "error": 1, "diverged": 3, "oom": 4}
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run a cell, or check algorithm specs; return the exit code."""
-    parser = argparse.ArgumentParser(prog="bakeoff.comparisons.cell", description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, help="the cell's folder, with a spec.json")
-    parser.add_argument("--check", nargs="+", metavar="SPEC", help="algorithms to verify")
-    parser.add_argument(
-        "--group-size", type=int, default=2, help="with --check: what they will get"
-    )
-    parser.add_argument("--updates", type=int, default=40, help="with --check: the same")
-    parser.add_argument("--sampler", default="builtin", help="with --check: the same")
-    args = parser.parse_args(argv)
-    # a user's own modules come last: a datasets.py in the folder may not stand in for the library
-    sys.path.append(os.getcwd())
-    if args.check:
-        return check(args.check, args.group_size, args.updates, args.sampler)
-    if args.folder is None:
-        parser.error("name a cell's folder, or --check")
-    return Cell(args.folder).run()
-
-
-def check(specs: list[str], group_size: int, updates: int, sampler: str = "builtin") -> int:
-    """Verify algorithm specs; print one line and return 2 if one is wrong."""
-    from bakeoff import algorithms, models
-
-    for spec in specs:
-        try:
-            algorithm = algorithms.make(spec, corrected=sampler != "builtin")
-            if algorithm.critic is not None and algorithm.critic.kind == "lora":
-                models.require_peft(spec)
-        except UsageError as error:
-            print(" ".join(str(error).split()), file=sys.stderr)
-            return 2
-        except (Exception, SystemExit) as error:  # code of the user's may raise anything
-            print(
-                f"algorithm '{spec}': {type(error).__name__}: {first_line(error)}", file=sys.stderr
-            )
-            return 2
-        if group_size < algorithm.min_group_size:
-            print(
-                f"{spec} needs a group_size of at least {algorithm.min_group_size}", file=sys.stderr
-            )
-            return 2
-        if algorithm.critic is not None and algorithm.critic.warmup >= updates:
-            print(
-                f"{spec}: only the critic learns in the first {algorithm.critic.warmup} updates, "
-                f"and {updates} are all there are; set critic_warmup lower",
-                file=sys.stderr,
-            )
-            return 2
-    return 0
 
 
 class Cell:
@@ -260,21 +202,6 @@ class Cell:
             Recorder.write_memory(self.folder, self.spec["run_id"], rows)
 
 
-def how_it_failed(error: Exception) -> str:
-    """Return the status that an exception stands for."""
-    import torch
-
-    from bakeoff.training.learner import Diverged
-
-    if isinstance(error, Diverged):
-        return "diverged"
-    # torch's allocator on a CPU raises a RuntimeError that only its text tells from others
-    cpu_oom = isinstance(error, RuntimeError) and "allocate memory" in str(error)
-    if cpu_oom or isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return "oom"
-    return "error"
-
-
 def default_threads(model: Any) -> int:
     """Return how many CPU threads suit a model: one if it is small, else all that may be used.
 
@@ -285,15 +212,6 @@ def default_threads(model: Any) -> int:
     return 1 if small else len(os.sched_getaffinity(0))
 
 
-def first_line(error: BaseException) -> str:
-    """Return an exception's text, on one line of bounded length."""
-    return " ".join(str(error).split())[:500] or type(error).__name__
-
-
 def now() -> str:
     """Return the time, UTC, ISO-8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -88,7 +88,7 @@ def plan(
     """Return a checked comparison; ``seeds=3`` means the seeds 0, 1 and 2.
 
     Names are put into their one text form here; whether they exist is for
-    ``bakeoff.comparisons.checks`` to say.
+    ``bakeoff.comparisons.running.checks`` to say.
 
     Raises:
         UsageError: an unknown or ill-valued knob, an empty or doubled list, a malformed name.

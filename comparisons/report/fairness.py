@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from bakeoff.comparisons.measures import number
+from bakeoff.comparisons.report.measures import number
 from bakeoff.comparisons.results import Row, groups
 from bakeoff.comparisons.wording import amount, and_list, short
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bakeoff.comparisons.measures import NOT_TRAINING
+from bakeoff.comparisons.report.measures import NOT_TRAINING
 from bakeoff.comparisons.results import Results, Row, groups
 from bakeoff.comparisons.schema import COMPONENTS, PHASES
 from bakeoff.comparisons.statistics import t_interval

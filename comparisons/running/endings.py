@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bakeoff.comparisons.folder import read_json
-from bakeoff.comparisons.grid import CellSpec
-from bakeoff.comparisons.host import host
-from bakeoff.comparisons.process import Ending
+from bakeoff.comparisons.running.folder import read_json
+from bakeoff.comparisons.running.grid import CellSpec
+from bakeoff.comparisons.running.host import host
+from bakeoff.comparisons.running.process import Ending
 from bakeoff.comparisons.schema import RUNS_COLUMNS
 from bakeoff.errors import UsageError
 

@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bakeoff.comparisons.grid import CellSpec, Experiment
-from bakeoff.comparisons.host import host
+from bakeoff.comparisons.running.grid import CellSpec, Experiment
+from bakeoff.comparisons.running.host import host
 from bakeoff.comparisons.schema import SCHEMA_VERSION
 from bakeoff.errors import UsageError
 from bakeoff.training.config import knobs

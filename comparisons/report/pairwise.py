@@ -16,10 +16,10 @@ from statistics import fmean
 from typing import Any
 
 from bakeoff.comparisons import statistics
-from bakeoff.comparisons.measures import COMPARED, MEASURES, run_values
+from bakeoff.comparisons.report.measures import COMPARED, MEASURES, run_values
+from bakeoff.comparisons.report.summary import metric_values
 from bakeoff.comparisons.results import Results, Row, groups
 from bakeoff.comparisons.schema import PAIRWISE_COLUMNS
-from bakeoff.comparisons.summary import metric_values
 
 ALPHA = 0.05
 """Adjusted p-values up to this one make a verdict."""

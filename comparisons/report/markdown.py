@@ -7,11 +7,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bakeoff.comparisons import contamination
-from bakeoff.comparisons.fairness import fairness_card, semantics
-from bakeoff.comparisons.measures import COMPARED, MEASURES
+from bakeoff.comparisons.report.fairness import fairness_card, semantics
+from bakeoff.comparisons.report.measures import COMPARED, MEASURES
+from bakeoff.comparisons.report.sentences import cautions, failures, sentences
 from bakeoff.comparisons.results import Results, Row, groups
-from bakeoff.comparisons.sentences import cautions, failures, sentences
+from bakeoff.comparisons.running import contamination
 from bakeoff.comparisons.settings import size_text
 from bakeoff.comparisons.wording import MISSING, amount, markdown_table, short, signed, times
 from bakeoff.training.config import TrainConfig, flat

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bakeoff.comparisons import contamination, figures, tables
-from bakeoff.comparisons.fairness import noise
-from bakeoff.comparisons.markdown import document
-from bakeoff.comparisons.pairwise import pairwise_rows
+from bakeoff.comparisons import tables
+from bakeoff.comparisons.report import figures
+from bakeoff.comparisons.report.fairness import noise
+from bakeoff.comparisons.report.markdown import document
+from bakeoff.comparisons.report.pairwise import pairwise_rows
+from bakeoff.comparisons.report.sentences import cautions, failures, sentences
+from bakeoff.comparisons.report.summary import summary_rows
 from bakeoff.comparisons.results import Row, groups, load
+from bakeoff.comparisons.running import contamination
 from bakeoff.comparisons.schema import PAIRWISE_COLUMNS, SUMMARY_COLUMNS
-from bakeoff.comparisons.sentences import cautions, failures, sentences
-from bakeoff.comparisons.summary import summary_rows
 from bakeoff.comparisons.wording import amount, short, text_table
 
 SHOWN = {

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bakeoff.comparisons.grid import Experiment
+from bakeoff.comparisons.running.grid import Experiment
 from bakeoff.comparisons.schema import CONTAMINATION_COLUMNS
 from bakeoff.comparisons.tables import read_rows, write_rows
 from bakeoff.comparisons.wording import short

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bakeoff.comparisons.starter import module_name
+from bakeoff.comparisons.commands.starter import module_name
 from bakeoff.errors import UsageError
 
 ALGORITHM = '''"""{name}: a policy gradient with bounded ratios. Change it into your own."""

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from bakeoff.comparisons.grid import Experiment, normal_form
+from bakeoff.comparisons.running.grid import Experiment, normal_form
 from bakeoff.errors import UsageError
 from bakeoff.plugins import Spec, making, parse_spec
 from bakeoff.training.config import AUTO_SANDBOX

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.comparisons.folder import write_json
+from bakeoff.comparisons.running.folder import write_json
 from bakeoff.comparisons.schema import RAW_TABLES
 from bakeoff.comparisons.tables import append_rows, read_rows, replace_file, write_rows
 

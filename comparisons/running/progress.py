@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.comparisons.grid import CellSpec
+from bakeoff.comparisons.running.grid import CellSpec
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -185,7 +185,7 @@ def labels(rows: Sequence[CellRow]) -> dict[str, str]:
     """Return a short name for each cell id: what all cells have in common is left out.
 
     Example:
-        >>> from bakeoff.comparisons.grid import cells, plan
+        >>> from bakeoff.comparisons.running.grid import cells, plan
         >>> grid = cells(plan(algorithms=["grpo", "ppo"], seeds=1))
         >>> list(labels([CellRow(cell) for cell in grid]).values())
         ['grpo s0', 'ppo s0']

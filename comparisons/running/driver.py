@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bakeoff.comparisons import contamination, folder
-from bakeoff.comparisons.checks import CELL_MODULE, check, last_line
-from bakeoff.comparisons.endings import advice, progress_of, status_of_killed, tail
-from bakeoff.comparisons.grid import CellSpec, Experiment, cells
-from bakeoff.comparisons.process import interruptions, watch
-from bakeoff.comparisons.progress import CellRow, Screen, shown
+from bakeoff.comparisons.running import contamination, folder
+from bakeoff.comparisons.running.checks import CELL_MODULE, check, last_line
+from bakeoff.comparisons.running.endings import advice, progress_of, status_of_killed, tail
+from bakeoff.comparisons.running.grid import CellSpec, Experiment, cells
+from bakeoff.comparisons.running.process import interruptions, watch
+from bakeoff.comparisons.running.progress import CellRow, Screen, shown
 from bakeoff.comparisons.wording import NO_SANDBOX
 from bakeoff.errors import UsageError
 from bakeoff.training.config import AUTO_SANDBOX
@@ -51,7 +51,7 @@ def run(
     """Run every cell of a comparison that has not ended yet, write its report, return its folder.
 
     Args:
-        experiment: what to compare; ``bakeoff.comparisons.grid.plan`` makes one.
+        experiment: what to compare; ``bakeoff.comparisons.running.grid.plan`` makes one.
         retry: run the cells that failed once more as well.
         quiet: print nothing.
         command: what runs a cell; the cell's folder is added to it.
@@ -60,7 +60,7 @@ def run(
         UsageError: the comparison is not possible; nothing has been written or lost.
         KeyboardInterrupt: it was interrupted; what had ended is intact, and another call goes on.
     """
-    from bakeoff.comparisons import report
+    from bakeoff.comparisons.report import report
 
     check(experiment)
     unended = folder.pending(experiment.out, cells(folder.settle(experiment)), retry=retry)

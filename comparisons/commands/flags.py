@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import bakeoff
-from bakeoff.comparisons import algorithms_flags, envs_flags, export_command
+from bakeoff.comparisons.commands import algorithms_flags, envs_flags, export_command
+from bakeoff.comparisons.commands.subcommands import Adder, add_commands
 from bakeoff.comparisons.explain import command as explain_command
 from bakeoff.comparisons.replay import command as replay_command
-from bakeoff.comparisons.subcommands import Adder, add_commands
 from bakeoff.errors import UsageError, unknown
 from bakeoff.training.config import knobs
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 
 from bakeoff.comparisons import statistics
-from bakeoff.comparisons.measures import ALWAYS_SHOWN, MEASURES, run_values
+from bakeoff.comparisons.report.measures import ALWAYS_SHOWN, MEASURES, run_values
 from bakeoff.comparisons.results import Results, Row, groups
 from bakeoff.comparisons.schema import SUMMARY_COLUMNS
 

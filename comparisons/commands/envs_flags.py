@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bakeoff.comparisons.subcommands import Adder, add_commands
+from bakeoff.comparisons.commands.subcommands import Adder, add_commands
 
 PLACE = "me.py:me/Name-v0 for one of your own"
 

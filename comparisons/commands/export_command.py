@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bakeoff.comparisons.subcommands import whole_number
+from bakeoff.comparisons.commands.subcommands import whole_number
 from bakeoff.errors import UsageError, unknown
 from bakeoff.plugins import see_current_folder
 

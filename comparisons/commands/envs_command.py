@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bakeoff.comparisons.checks import with_data
-from bakeoff.comparisons.starter import write_starter
-from bakeoff.comparisons.working import Progress
+from bakeoff.comparisons.commands.starter import write_starter
+from bakeoff.comparisons.commands.working import Progress
+from bakeoff.comparisons.running.checks import with_data
 from bakeoff.envs import ENTRY_POINTS, ENVIRONMENTS, SPLITS, TextEnv, describe, make
 from bakeoff.envs.checking import check
 from bakeoff.envs.text_env import checked_split

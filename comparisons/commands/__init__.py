@@ -1,0 +1,1 @@
+"""The subcommands of `bakeoff`: their flags and what they do."""

@@ -1,0 +1,1 @@
+"""What a comparison found: measures, derived tables, sentences, figures and pages."""
