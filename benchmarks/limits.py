@@ -163,6 +163,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = speed_arguments.parser("Measure the distance to the machine's limit.", example,
                                 "limits.csv")  # fmt: skip
     speed_arguments.add_shapes(parser)
+    block = "with --write: the markers in the page (default %(default)s)"
+    parser.add_argument("--block", default="limits", metavar="NAME", help=block)
     return speed_arguments.with_shapes(speed_arguments.checked(parser.parse_args(argv)))
 
 
@@ -176,7 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         block = limits.block()
         print(block)
         if args.write:
-            write_block(args.write, "limits", block)
+            write_block(args.write, args.block, block)
     except UsageError as error:
         print(f"limits: {error}", file=sys.stderr)
         return 2
