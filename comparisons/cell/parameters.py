@@ -1,4 +1,4 @@
-"""How many parameters the models of a run have, and whether some of them are adapters."""
+"""How many parameters the models of a run have."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bakeoff.training.config import TrainConfig
     from bakeoff.training.loop import Training
-    from bakeoff.types import Algorithm
 
 
 def parameter_counts(training: Training) -> dict[str, object]:
@@ -29,16 +27,3 @@ def parameter_counts(training: Training) -> dict[str, object]:
         "dtype": str(next(learner.policy.parameters()).dtype).removeprefix("torch."),
         "flops_method": "analytic",
     }
-
-
-def needs_peft(algorithm: Algorithm, config: TrainConfig) -> bool:
-    """Tell whether a run has a LoRA, as its policy or its critic.
-
-    Example:
-        >>> from bakeoff.algorithms import make
-        >>> from bakeoff.training.config import train_config
-        >>> needs_peft(make("grpo"), train_config({"lora_rank": 16}))
-        True
-    """
-    critic = algorithm.critic
-    return bool(config.lora.lora_rank) or (critic is not None and critic.kind == "lora")

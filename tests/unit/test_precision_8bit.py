@@ -14,7 +14,8 @@ from bakeoff.training.config import OptimizerConfig, train_config
 from bakeoff.training.ledger import optimizer_bytes
 from bakeoff.training.loop import Training
 from bakeoff.training.masters import Master
-from bakeoff.training.optimizer import adamw, average_bytes, trained
+from bakeoff.training.memory.holdings import average_bytes
+from bakeoff.training.optimizer import adamw, trained
 
 EIGHT = OptimizerConfig(optimizer_bits=8)
 TABLES = 2 * 4 * 256
@@ -49,8 +50,8 @@ def test_there_are_no_other_numbers_of_bits() -> None:
 
 def test_averages_of_8_bits_take_a_byte_a_weight_and_a_scale_a_block() -> None:
     # two averages: 10,000 codes and 40 fp32 scales of 256 each; fewer than 4,096 stay in fp32
-    assert average_bytes([torch.empty(10_000)], 8) == 2 * (10_000 + 4 * 40)
-    assert average_bytes([torch.empty(4_095)], 8) == 2 * 4 * 4_095
+    assert average_bytes([10_000], 8) == 2 * (10_000 + 4 * 40)
+    assert average_bytes([4_095], 8) == 2 * 4 * 4_095
 
 
 @pytest.mark.usefixtures("bitsandbytes")
@@ -60,7 +61,8 @@ def test_what_they_hold_is_what_is_predicted() -> None:
     sum(weight.sum() for weight in weights).backward()  # type: ignore[union-attr]
     optimizer.step()
 
-    assert optimizer_bytes(optimizer) == average_bytes(weights, 8) + TABLES
+    counts = [weight.numel() for weight in weights]
+    assert optimizer_bytes(optimizer) == average_bytes(counts, 8) + TABLES
 
 
 @pytest.mark.usefixtures("bitsandbytes")

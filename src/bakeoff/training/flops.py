@@ -62,7 +62,7 @@ def flop_model(model: PreTrainedModel) -> FlopModel:
 
 
 class Passes(NamedTuple):
-    """What learning from a completion costs in one update, in forward passes.
+    """What learning from a completion costs in one phase of an update, in forward passes.
 
     Attributes:
         policy: passes with logits, of the policy and the reference.
@@ -70,8 +70,8 @@ class Passes(NamedTuple):
         adapter: passes through an adapter, times its rank.
     """
 
-    policy: int
-    critic: int
+    policy: int = 0
+    critic: int = 0
     adapter: int = 0
 
 
@@ -82,8 +82,8 @@ def passes(
     rank: int = 0,
     critic_rank: int = 0,
     silent: bool = False,
-) -> Passes:
-    """Return what an update costs for each completion that it learns from.
+) -> dict[str, Passes]:
+    """Return what the phases of an update cost for each completion that it learns from.
 
     A backward pass is two forward ones, for the gradients of the activations and of the weights;
     frozen weights under an adapter save the second. A head costs next to nothing, so a critic that
@@ -98,21 +98,27 @@ def passes(
 
     Example:
         >>> from bakeoff.algorithms import make
-        >>> passes(make("ppo:epochs=2"), 0)
-        Passes(policy=6, critic=7, adapter=0)
-        >>> passes(make("ppo:critic=lora"), 0, rank=16, critic_rank=16)
-        Passes(policy=2, critic=3, adapter=112)
+        >>> for phase, cost in passes(make("ppo:epochs=2"), 0).items():
+        ...     print(phase, *cost)
+        values 0 1 0
+        update_policy 6 0 0
+        update_critic 0 6 0
     """
-    plan = algorithm.critic
+    plan, epochs = algorithm.critic, algorithm.epochs
     alone = plan is not None and update < plan.warmup
-    again = int(algorithm.mismatch is not None)
-    each = 0 if alone else 1 if silent else 2 if rank else 3
-    policy = each * algorithm.epochs + algorithm.needs_reference + again
-    adapter_each = 0 if alone else 1 if silent else 3
-    adapter = rank * (adapter_each * algorithm.epochs + again)
-    if plan is None:
-        return Passes(policy, 0, adapter)
-    if plan.kind == "lora":
-        adapter += critic_rank * (1 + 3 * algorithm.epochs)
-    step = {"separate": 3, "shared": int(alone), "lora": 2}[plan.kind]
-    return Passes(policy, 1 + step * algorithm.epochs, adapter)
+    found: dict[str, Passes] = {}
+    if plan is not None:
+        beside = {"separate": 0, "shared": rank, "lora": critic_rank}[plan.kind]
+        found["values"] = Passes(critic=1, adapter=beside)
+    if algorithm.needs_reference:
+        found["ref_logprob"] = Passes(policy=1)
+    if algorithm.mismatch is not None:
+        found["old_logprob"] = Passes(policy=1, adapter=rank)
+    if not alone:
+        each = 1 if silent else 2 if rank else 3
+        again = 1 if silent else 3
+        found["update_policy"] = Passes(policy=each * epochs, adapter=again * rank * epochs)
+    if plan is not None:
+        step, adapted = {"separate": (3, 0), "shared": (int(alone),) * 2, "lora": (2, 3)}[plan.kind]
+        found["update_critic"] = Passes(critic=step * epochs, adapter=adapted * beside * epochs)
+    return found

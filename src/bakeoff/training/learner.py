@@ -17,8 +17,9 @@ from bakeoff.training import adapters
 from bakeoff.training.batch import minibatches
 from bakeoff.training.config import TrainConfig
 from bakeoff.training.flops import Passes, passes
-from bakeoff.training.ledger import Ledger, optimizer_bytes, predicted_bytes, tensor_bytes
+from bakeoff.training.ledger import Ledger, counts, optimizer_bytes, tensor_bytes
 from bakeoff.training.matching import copy_bytes, matched, mean_kl, no_step
+from bakeoff.training.memory.holdings import model_bytes
 from bakeoff.training.meter import Meter
 from bakeoff.training.models import ADAPTER, CRITIC_RANK, learning_rates, models
 from bakeoff.training.optimizer import adamw, schedule, trained
@@ -26,7 +27,7 @@ from bakeoff.training.packing.products import reordered_weights
 from bakeoff.training.passing import Passing
 from bakeoff.training.precision import cast, many_passes_in
 from bakeoff.training.scoring import States
-from bakeoff.training.statistics import correction_metrics
+from bakeoff.training.statistics import correction_metrics, largest_gap
 from bakeoff.training.steps import Diverged as Diverged
 from bakeoff.training.steps import Losses, apply, clipped
 from bakeoff.types import Algorithm, Batch, Metrics
@@ -91,16 +92,17 @@ class Learner:
 
     def predicted_bytes(self) -> dict[str, int]:
         """Bytes by formula: weights, gradients of what trains, AdamW's averages and masters."""
-        moved = {name: trained(optimizer) for name, optimizer in self._optimizers().items()}
-        return predicted_bytes(self.models.held(), moved, self.config.optimizer.optimizer_bits)
+        moved = {name: counts(trained(optimizer)) for name, optimizer in self._optimizers().items()}
+        held = {name: counts(weights) for name, weights in self.models.held().items()}
+        return model_bytes(held, moved, self.config.optimizer.optimizer_bits)
 
     def _optimizers(self) -> dict[str, Optimizer]:
         """Return what moves the policy and, if there is one, the critic."""
         both = {"policy": self.optimizer, "critic": self.critic_optimizer}
         return {name: optimizer for name, optimizer in both.items() if optimizer is not None}
 
-    def passes(self, update: int, *, silent: bool = False) -> Passes:
-        """Return what an update (0 for the first) costs each completion; see ``Batch.silent_B``."""
+    def passes(self, update: int, *, silent: bool = False) -> dict[str, Passes]:
+        """Return what the phases of an update (the first: 0) cost each completion."""
         rank = self.config.lora.lora_rank
         critic_rank = rank or CRITIC_RANK
         return passes(self.algorithm, update, rank=rank, critic_rank=critic_rank, silent=silent)
@@ -147,7 +149,7 @@ class Learner:
                 if logp_BT is None:
                     phase.tokens += tokens
                     (logp_BT,) = self.passing.in_pieces(batch, self._logps)
-                self._sampler_gap = _largest_gap(logp_BT, batch)
+                self._sampler_gap = largest_gap(logp_BT, batch)
                 batch = corrected(self.algorithm, batch, logp_BT)
         return batch
 
@@ -172,14 +174,16 @@ class Learner:
         logp_BT, _, states = self.passing.logps(self.policy, batch, after=True)
         return *self.critic.read(states, batch), logp_BT
 
-    def learn(self, batch: Batch, seed: int, update: int, meter: Meter) -> Metrics:
+    def learn(
+        self, batch: Batch, seed: int, update: int, meter: Meter, spent_frac: float = 0.0
+    ) -> Metrics:
         """Make all optimiser steps of one update; return metrics averaged over them.
 
         Raises:
             Diverged: a loss or a gradient is not finite.
         """
         algorithm, alone = self.algorithm, self._critic_alone(update)
-        factor = schedule(update, self.config.updates, self.config.optimizer)
+        factor = schedule(update, self.config.updates, self.config.optimizer, spent_frac)
         metrics = correction_metrics(batch)
         self.passing.bound(batch)
         if self._sampler_gap is not None:
@@ -229,7 +233,7 @@ class Learner:
         def losses(micro: Batch) -> tuple[Losses, Metrics]:
             with self.passing.learning(self.policy.base_model):
                 logp_BT, entropy_BT, states = self.passing.logps(self.policy, micro)
-            gaps.append(_largest_gap(logp_BT, micro))
+            gaps.append(largest_gap(logp_BT, micro))
             if self.config.optimizer.match == "kl":
                 before.append((micro, logp_BT.detach()))
             loss, sums = self.algorithm.policy_loss(micro, logp_BT)
@@ -290,9 +294,3 @@ class Learner:
         if not math.isfinite(kl):
             raise Diverged(f"the KL of a step is {kl}")
         return kl
-
-
-def _largest_gap(logp_BT: Tensor, batch: Batch) -> float:
-    """Return the largest difference to ``logp_old_BT``, in nats."""
-    gap_BT = (logp_BT.detach() - batch.logp_old_BT).masked_fill(batch.mask_BT == 0, 0.0)
-    return float(gap_BT.abs().max())

@@ -7,14 +7,15 @@ the peak holds beyond everything that was counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
-from bakeoff.training.masters import master_bytes
-from bakeoff.training.optimizer import average_bytes, trained
+from bakeoff.training.masters import Master, master_bytes, rounded
+from bakeoff.training.memory.sizes import Weight
+from bakeoff.training.optimizer import trained
 
 COMPONENTS = (
     "policy_weights",
@@ -28,6 +29,7 @@ COMPONENTS = (
     "critic_optimizer",
     "kv_cache",
     "activations",
+    "logits",
     "rollout_buffer",
     "other_tensors",
     "process_baseline",
@@ -109,29 +111,13 @@ def optimizer_bytes(optimizer: Optimizer) -> int:
     return held + master_bytes(trained(optimizer))
 
 
-def predicted_bytes(
-    held: Mapping[str, Sequence[nn.Parameter]],
-    moved: Mapping[str, Sequence[nn.Parameter]],
-    bits: int,
-) -> dict[str, int]:
-    """Return bytes by formula: weights, gradients, and AdamW's averages and masters.
-
-    Args:
-        held: the parameters of each model.
-        moved: what optimisers move, of those models that learn.
-        bits: of AdamW's averages.
+def counts(weights: Iterable[Tensor]) -> list[Weight]:
+    """Return the numbers in weights and the bytes of each in a model, whose masters may be given.
 
     Example:
-        >>> weight = nn.Linear(1000, 1, bias=False).weight
-        >>> predicted_bytes({"policy": [weight]}, {"policy": [weight]}, 32)
-        {'policy_weights': 4000, 'policy_grads': 4000, 'policy_optimizer': 8000}
+        >>> import torch
+        >>> counts([torch.empty(2, 3, dtype=torch.bfloat16)])
+        [Weight(numbers=6, itemsize=2)]
     """
-    predicted = {
-        f"{name}_weights": sum(weight.nbytes for weight in weights)
-        for name, weights in held.items()
-        if weights
-    }
-    for name, weights in moved.items():
-        predicted[f"{name}_grads"] = sum(weight.nbytes for weight in weights)
-        predicted[f"{name}_optimizer"] = average_bytes(weights, bits) + master_bytes(weights)
-    return predicted
+    own = (rounded(weight) if isinstance(weight, Master) else weight for weight in weights)
+    return [Weight(weight.numel(), weight.dtype.itemsize) for weight in own]

@@ -9,7 +9,7 @@ a phase has no peak of its own and the run still has one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +26,14 @@ class OutOfMemory(MemoryError):
 
 @dataclass
 class Phase:
-    """What one phase of one update took: seconds, tokens, and its peak in bytes."""
+    """What one phase of one update took: seconds, tokens, FLOPs, and its peak in bytes."""
 
     name: str
     wall_s: float = 0.0
     cpu_s: float = 0.0
     tokens: int = 0
     peak_bytes: int | None = None
+    flops: int | None = None
 
 
 def status_bytes(field: str) -> int | None:
@@ -90,6 +91,20 @@ class Meter:
                 f"{rss / 2**20:.0f} MiB in phase '{phase.name}', "
                 f"over the limit of {self.limit_bytes / 2**20:.0f} MiB"
             )
+
+    def note_flops(self, spent: Mapping[str, int]) -> None:
+        """Add the FLOPs that phases of this update spend, by formula, whether they are over or not.
+
+        Example:
+            >>> meter = Meter("cpu")
+            >>> meter.note_flops({"rollout": 5})
+            >>> meter.finish_update()[0].flops
+            5
+        """
+        for name, flops in spent.items():
+            if flops:
+                phase = self._phases.setdefault(name, Phase(name))
+                phase.flops = (phase.flops or 0) + flops
 
     def finish_update(self) -> list[Phase]:
         """Return the update's phases; ``other`` is what none of them covers, so they add up."""

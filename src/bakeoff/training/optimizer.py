@@ -12,12 +12,7 @@ from torch.optim import Optimizer
 from bakeoff.models import require_bitsandbytes
 from bakeoff.training.config import OptimizerConfig
 from bakeoff.training.masters import masters, publish
-
-SMALL, BLOCK = 4096, 256
-"""bitsandbytes' sizes: averages of fewer weights stay in fp32; others have a scale for each block.
-
-https://arxiv.org/abs/2110.02861, section 2.
-"""
+from bakeoff.training.memory.holdings import SMALL
 
 
 def adamw(
@@ -49,21 +44,6 @@ def trained(optimizer: Optimizer) -> list[torch.nn.Parameter]:
     return [weight for group in optimizer.param_groups for weight in group["params"]]
 
 
-def average_bytes(weights: Iterable[Tensor], bits: int) -> int:
-    """Return the bytes of AdamW's two averages of some weights, by formula.
-
-    In 8 bits, a block of weights has an fp32 scale beside its codes.
-
-    Example:
-        >>> average_bytes([torch.empty(2, 4096), torch.empty(10)], 8)  # 2 * (8192 + 4 * 32 + 40)
-        16720
-    """
-    counts = [weight.numel() for weight in weights]
-    if bits == 32:
-        return 2 * sum(4 * n for n in counts)
-    return 2 * sum(4 * n if n < SMALL else n + 4 * math.ceil(n / BLOCK) for n in counts)
-
-
 def states(optimizer: Optimizer) -> dict[str, Tensor]:
     """Return an optimiser's states by name, as tensors that share no memory with each other."""
     found: dict[str, Tensor] = {}
@@ -87,19 +67,24 @@ def restore(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
-def schedule(update: int, updates: int, config: OptimizerConfig) -> float:
+def schedule(update: int, updates: int, config: OptimizerConfig, spent_frac: float = 0.0) -> float:
     """Return the factor on the learning rate in an update (0 for the first).
 
     It rises linearly over ``warmup_updates``, the first of which is not 0, and then stays, or falls
-    towards 0 at the end of the run on a line or half a cosine.
+    towards 0 at the end of the run on a line or half a cosine. How near the end is follows from the
+    updates, or from the budget if that is further: ``spent_frac`` is the part of it that was
+    used up before this update.
 
     Example:
         >>> [schedule(u, 4, OptimizerConfig(warmup_updates=2, decay="linear")) for u in range(4)]
         [0.5, 1.0, 1.0, 0.5]
+        >>> schedule(7, 1_000_000, OptimizerConfig(decay="linear"), spent_frac=0.75)
+        0.25
     """
     if update < config.warmup_updates:
         return (update + 1) / config.warmup_updates
     done = (update - config.warmup_updates) / max(1, updates - config.warmup_updates)
+    done = max(done, spent_frac)
     if config.decay == "linear":
         return 1 - done
     if config.decay == "cosine":

@@ -1,0 +1,150 @@
+"""What the audits counted, beside what was predicted and what the timed runs took.
+
+``ledger.csv`` has the bytes of each component, measured and predicted; ``flops.csv`` the operations
+of each phase, counted and by formula, and the share of the machine's rate that the timed runs made
+of it: model FLOPs utilisation (https://arxiv.org/abs/2204.02311, appendix B).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from bakeoff.comparisons.report.measures import number
+from bakeoff.comparisons.results import Results, Row
+from bakeoff.comparisons.running.folder import read_json
+from bakeoff.comparisons.schema import COMPONENTS, PHASES, RAW_TABLES
+from bakeoff.comparisons.tables import read_rows
+from bakeoff.errors import UsageError
+
+FOLDER = "audits"
+
+PLACE = ("environment", "model", "algorithm")
+
+MACHINE = ("host_id", "device_name", "threads", "dtype")
+"""What a timed run shares with an audit whose rate it is measured by."""
+
+UPDATES = ("update_policy", "update_critic")
+"""The phases of which a share of the rate is told; sampling is limited by memory's speed."""
+
+
+class Audited(NamedTuple):
+    """One audit that ended well.
+
+    Attributes:
+        status: its ``status.json``.
+        memory: its rows of ``memory.csv``.
+    """
+
+    status: Row
+    memory: Sequence[Row]
+
+
+def audited(out: Path) -> list[Audited]:
+    """Return the audits of a results folder that ended ok and can be read, in a fixed order."""
+    found = []
+    for place in sorted((out / FOLDER).glob("*/status.json")):
+        try:
+            status = read_json(place) or {}
+            memory = read_rows(place.with_name("memory.csv"), RAW_TABLES["memory.csv"])
+        except UsageError:
+            continue
+        if status.get("status") == "ok" and all(key in status for key in PLACE):
+            found.append(Audited(status, memory))
+    return sorted(found, key=lambda one: [str(one.status[key]) for key in PLACE])
+
+
+def ledger_rows(results: Results) -> list[dict[str, Any]]:
+    """Return the rows of ``ledger.csv``: the components of each audit, their sum, the process.
+
+    The process is that of the timed runs, whose replies may end early: the median of their highest
+    marks. What is foretold of it is a bound, so no error is told.
+    """
+    rows = []
+    for audit in audited(results.out):
+        key = {name: audit.status[name] for name in PLACE}
+        held = {row["component"]: row for row in audit.memory}
+        for component in COMPONENTS:
+            if component in held:
+                row = held[component]
+                columns = ("bytes_at_peak", "bytes_max", "bytes_predicted")
+                rows.append(_ledger_row(key, component, *(number(row[name]) for name in columns)))
+        live = number(audit.status.get("peak_live_tensor_bytes"))
+        foretold = number(audit.status.get("predicted_live_bytes"))
+        rows.append(_ledger_row(key, "live_tensors", live, live, foretold))
+        timed = [run for run in _timed(results, audit) if number(run["peak_rss_bytes"])]
+        if timed:
+            highest = median(float(run["peak_rss_bytes"]) for run in timed)
+            foretold = number(timed[0]["predicted_peak_bytes"])
+            rows.append(
+                {**_ledger_row(key, "process", highest, highest, foretold), "relative_error": None}
+            )
+    return rows
+
+
+def flops_rows(results: Results) -> list[dict[str, Any]]:
+    """Return the rows of ``flops.csv``: the phases of each audit, and both updates together."""
+    rows = []
+    for audit in audited(results.out):
+        counted = audit.status.get("flops_counted", {})
+        analytic = audit.status.get("flops_analytic", {})
+        timed = _timed(results, audit)
+        rate = number(audit.status.get("matmul_flops_per_s"))
+        groups = [(name, (name,)) for name in PHASES if counted.get(name)]
+        for phase, names in [*groups, ("update", UPDATES)]:
+            both = [sum(found.get(name, 0) for name in names) for found in (counted, analytic)]
+            if not both[0]:
+                continue
+            speeds = list(_speeds(results, timed, names))
+            speed = median(speeds) if speeds else None
+            share = speed / rate if speed and rate and set(names) <= set(UPDATES) else None
+            rows.append(
+                {
+                    **{name: audit.status[name] for name in PLACE},
+                    "phase": phase,
+                    "flops_counted": both[0],
+                    "flops_analytic": both[1] or None,
+                    "counted_over_analytic": both[0] / both[1] if both[1] else None,
+                    "n_runs": len(speeds),
+                    "flops_per_s": speed,
+                    "matmul_flops_per_s": rate,
+                    "utilisation_frac": share,
+                }
+            )
+    return rows
+
+
+def _ledger_row(
+    key: Row, component: str, at_peak: float | None, most: float | None, foretold: float | None
+) -> dict[str, Any]:
+    error = foretold / most - 1 if most and foretold is not None else None
+    held = {"bytes_at_peak": at_peak, "bytes_max": most, "bytes_predicted": foretold}
+    whole = {name: None if value is None else round(value) for name, value in held.items()}
+    return {**key, "component": component, **whole, "relative_error": error}
+
+
+def _timed(results: Results, audit: Audited) -> list[Row]:
+    """Return the runs that an audit is of: ended ok, on its machine, and no controls."""
+    same = (*PLACE, *MACHINE)
+    return [
+        run
+        for run in results.runs
+        if run["status"] == "ok"
+        and not run["repeat"]
+        and all(str(run[name]) == str(audit.status.get(name)) for name in same)
+    ]
+
+
+def _speeds(results: Results, timed: Sequence[Row], names: Sequence[str]) -> Iterator[float]:
+    """Yield the model FLOPs a second of each timed run in some phases, without its warm-up."""
+    rows: dict[str, list[Row]] = {str(run["run_id"]): [] for run in timed}
+    for row in results.raw["phases.csv"]:
+        if row["run_id"] in rows and row["phase"] in names and row["warmup"] != "true":
+            rows[row["run_id"]].append(row)
+    for found in rows.values():
+        seconds = sum(number(row["wall_s"]) or 0.0 for row in found)
+        flops = sum(number(row["flops"]) or 0.0 for row in found)
+        if seconds and flops:
+            yield flops / seconds

@@ -1,0 +1,129 @@
+"""Audits: short runs beside the timed ones, in which bytes and operations are counted.
+
+There is one for each algorithm, environment and model: two updates of seed 0, in
+``OUT/audits/<id>/`` with a cell's files. They are made after the timed cells, each in a process of
+its own; one that fails is told of, and takes nothing from anyone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bakeoff.comparisons.running import folder
+from bakeoff.comparisons.running.content import with_content
+from bakeoff.comparisons.running.endings import status_of_killed
+from bakeoff.comparisons.running.grid import CellSpec, Experiment, cells
+from bakeoff.comparisons.running.process import watch
+from bakeoff.comparisons.running.progress import Screen, duration
+from bakeoff.comparisons.running.work import Site, variables
+from bakeoff.errors import UsageError
+
+FOLDER = "audits"
+
+SETTINGS: Mapping[str, Any] = {
+    "updates": 2,
+    "budget": None,
+    "eval_every": 2,
+    "samples_per_update": 0,
+    "checkpoint_every": 0,
+}
+"""What an audit has in the place of its comparison's settings."""
+
+
+def audits(experiment: Experiment) -> list[CellSpec]:
+    """Return the audits of a comparison, as the cells that they are.
+
+    Example:
+        >>> from bakeoff.comparisons.running.grid import plan
+        >>> found = audits(plan(algorithms=["grpo", "ppo"], seeds=[3, 4], updates=100))
+        >>> [(audit.algorithm, audit.seed, audit.config["updates"]) for audit in found]
+        [('grpo', 0, 2), ('ppo', 0, 2)]
+    """
+    config = _without(experiment.config) | {k: v for k, v in SETTINGS.items() if v is not None}
+    # no more than are sampled at a time: further ones find the memory of the first
+    items = min(experiment.config["eval_items"], experiment.config["sample_batch"])
+    short = dataclasses.replace(
+        experiment,
+        config={**config, "eval_items": items},
+        own={name: _without(own) for name, own in experiment.own.items()},
+        seeds=(0,),
+        control=False,
+        trackers=(),
+    )
+    return cells(short)
+
+
+def run_missing(experiment: Experiment, site: Site, screen: Screen) -> None:
+    """Run the audits that are not there yet, of what ended ok in at least one timed run."""
+    went_well = {
+        _subject(cell)
+        for cell in cells(experiment)
+        if _ending(folder.place(site.out, cell)).get("status") == "ok"
+    }
+    wanted = [
+        audit
+        for audit in audits(experiment)
+        if _subject(audit) in went_well
+        and _ending(place(site.out, audit)).get("status") in (None, "interrupted")
+    ]
+    if not wanted or site.stop():
+        return
+    count = f"{len(wanted)} audit{'' if len(wanted) == 1 else 's'}"
+    screen.note(f"{count} of memory and FLOPs to run: short, slow and not timed")
+    for audit in with_content(wanted):
+        if site.stop():
+            return
+        try:
+            _run(audit, site, screen)
+        except OSError as error:
+            screen.note(f"  the audit of {audit.algorithm} could not be run: {error}")
+
+
+def place(out: Path, audit: CellSpec) -> Path:
+    """Return the folder of an audit."""
+    return out / FOLDER / audit.cell_id
+
+
+def _without(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {knob: value for knob, value in config.items() if knob not in SETTINGS}
+
+
+def _subject(cell: CellSpec) -> tuple[str, ...]:
+    return cell.algorithm, cell.environment, cell.model
+
+
+def _ending(here: Path) -> Mapping[str, Any]:
+    """Return what a folder's process left; nothing if it left none that can be read."""
+    try:
+        return folder.read_json(here / "status.json") or {}
+    except UsageError:
+        return {}
+
+
+def _run(audit: CellSpec, site: Site, screen: Screen) -> None:
+    """Run one audit and leave its status on disk, whatever became of it."""
+    here = place(site.out, audit)
+    shutil.rmtree(here, ignore_errors=True)
+    here.mkdir(parents=True)
+    folder.write_json(here / "spec.json", dataclasses.asdict(audit))
+    ending = watch(
+        [*site.command, "--audit", str(here.resolve())],
+        log=here / "log.txt",
+        environment=variables(audit),
+        timeout_s=site.timeout_s,
+        memory_limit_bytes=audit.memory_limit_bytes,
+        stop=site.stop,
+        inherit=(site.lock,),
+    )
+    if not (here / "status.json").exists():
+        folder.write_json(here / "status.json", status_of_killed(audit, ending, here))
+    status = _ending(here)
+    words = f"audit of {audit.algorithm}, {audit.environment}, {audit.model}"
+    said = f"  {words}: {status.get('status')}, {duration(ending.wall_s)}"
+    if status.get("status") != "ok":
+        said += f"; {status.get('error_message') or 'no message'}; see {here / 'log.txt'}"
+    screen.note(said)

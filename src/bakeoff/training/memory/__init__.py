@@ -1,0 +1,1 @@
+"""Bytes by formula: what a run will hold, by component and phase, before it has started."""

@@ -1,0 +1,133 @@
+"""What a run does that its memory depends on: which models, how many tokens at a time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from bakeoff.training.config import TrainConfig
+    from bakeoff.types import Algorithm
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an algorithm asks for beside the policy.
+
+    Attributes:
+        critic: its kind: ``separate``, ``shared`` or ``lora``; empty: none.
+        reference: whether it needs log-probabilities of the initial policy.
+        corrected: whether the policy reads the batch once more before the update.
+        on_gold: whether it learns from gold replies, one for each item.
+        min_group_size: how many completions of one item it needs.
+    """
+
+    critic: str = ""
+    reference: bool = False
+    corrected: bool = False
+    on_gold: bool = False
+    min_group_size: int = 1
+
+    @classmethod
+    def of(cls, algorithm: Algorithm) -> Needs:
+        """Return what an algorithm asks for."""
+        return cls(
+            critic="" if algorithm.critic is None else algorithm.critic.kind,
+            reference=algorithm.needs_reference,
+            corrected=algorithm.mismatch is not None,
+            on_gold=algorithm.on_gold,
+            min_group_size=algorithm.min_group_size,
+        )
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """The tokens of prompts and completions.
+
+    Attributes:
+        prompt: of a prompt, the mean.
+        longest_prompt: of the longest one.
+        completion: of a completion that is as long as it may be.
+    """
+
+    prompt: float
+    longest_prompt: int
+    completion: int
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a run computes.
+
+    Attributes:
+        cpu: whether on a CPU, by oneDNN.
+        bf16: whether oneDNN multiplies in bf16 there.
+        baseline: bytes of the process before it has a model.
+    """
+
+    cpu: bool = True
+    bf16: bool = False
+    baseline: int = 0
+
+
+class Piece(NamedTuple):
+    """What passes at a time.
+
+    Attributes:
+        tokens: that are read, prompts included.
+        counted: of these, those that have logits.
+        alone: whether it is all of an optimiser step.
+    """
+
+    tokens: int
+    counted: int
+    alone: bool
+
+
+def backward_piece(
+    config: TrainConfig, needs: Needs, lengths: Lengths, *, after: bool, most: float = math.inf
+) -> Piece:
+    """Return the largest piece that makes a backward pass, if no completion ends early.
+
+    An optimiser step gets its share of the completions, dealt at random, so that nearly all prompts
+    are in each; a micro-batch keeps those of a prompt together.
+
+    Args:
+        config: of the run.
+        needs: of the algorithm.
+        lengths: of prompts and completions.
+        after: whether the last token of a completion is read itself, which a critic asks for.
+        most: tokens at a time, unless one completion has more.
+
+    Example:
+        >>> from bakeoff.training.config import TrainConfig
+        >>> config = TrainConfig(prompts_per_update=4, group_size=8, minibatches=2)
+        >>> backward_piece(config, Needs(), Lengths(10, 10, 5), after=False)
+        Piece(tokens=104, counted=80, alone=True)
+    """
+    prompts = config.prompts_per_update
+    group = 1 if needs.on_gold else config.group_size
+    step = math.ceil(prompts * group / config.minibatches)
+    rows = min(step, config.micro_batch)
+    asked = min(prompts, rows)
+    if rows < step:
+        asked = min(asked, math.ceil(rows / max(1.0, group / config.minibatches)) + 1)
+    read = lengths.completion if after else lengths.completion - 1
+    tokens = asked * lengths.prompt + rows * read
+    if tokens > most:
+        alone = lengths.prompt + read
+        share = max(alone, most) / tokens
+        tokens, rows = max(alone, most), max(1, math.ceil(rows * share))
+    return Piece(math.ceil(tokens), rows * lengths.completion, rows == step)
+
+
+def forward_piece(config: TrainConfig, lengths: Lengths, needs: Needs, *, after: bool) -> Piece:
+    """Return the largest piece of a pass without gradient over the whole batch."""
+    group = 1 if needs.on_gold else config.group_size
+    batch = config.prompts_per_update * group
+    rows = min(batch, config.micro_batch)
+    asked = min(config.prompts_per_update, math.ceil(rows / group))
+    read = lengths.completion if after else lengths.completion - 1
+    tokens = asked * lengths.prompt + rows * read
+    return Piece(math.ceil(tokens), rows * lengths.completion, rows == batch)
