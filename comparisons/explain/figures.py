@@ -16,7 +16,7 @@ from bakeoff.comparisons.explain.movement import ReplyMove, TokenMove
 from bakeoff.comparisons.explain.repeated import Repeated
 from bakeoff.comparisons.explain.sentences import percent, quoted
 from bakeoff.comparisons.explain.side_by_side import NORM, SideBySide
-from bakeoff.comparisons.report.figures import LINE_COLOURS
+from bakeoff.comparisons.report.style import LINE_COLOURS
 from bakeoff.comparisons.wording import cut
 
 if TYPE_CHECKING:

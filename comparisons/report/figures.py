@@ -1,7 +1,7 @@
-"""The figures of a report: held-out scores, memory by component, seconds by phase.
+"""The figures of a report: held-out scores on four axes, trade-offs, memory and seconds in parts.
 
-They are drawn without pyplot, so that no window, global state or display is needed. The colours are
-those of Okabe and Ito (https://jfly.uni-koeln.de/color/), told apart by colour-blind readers too.
+They are drawn without pyplot, so that no window, global state or display is needed. A/A controls
+are in none of them.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from bakeoff.comparisons.report.lines import score_curves
 from bakeoff.comparisons.report.measures import NOT_TRAINING
+from bakeoff.comparisons.report.pareto import trade_offs
+from bakeoff.comparisons.report.style import COMPONENT_COLOURS, MIB, PHASE_COLOURS, tidy, title
 from bakeoff.comparisons.results import Results, Row, groups
 from bakeoff.comparisons.schema import COMPONENTS, PHASES
-from bakeoff.comparisons.statistics import t_interval
 from bakeoff.comparisons.tables import replace_file
 from bakeoff.comparisons.wording import amount, short
 
@@ -23,57 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MIB = 2**20
-
-BAND_SEEDS = 3
-"""Fewest seeds for which an interval is drawn; that of 2 would hide everything else."""
-
-LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-LINE_STYLES = ("-", "--", ":", "-.")
-
-COMPONENT_COLOURS = {
-    "process_baseline": "#BBBBBB",
-    "policy_weights": "#003F6B",
-    "policy_grads": "#2F8AC4",
-    "policy_optimizer": "#9CCBEA",
-    "critic_weights": "#8A3B00",
-    "critic_grads": "#D55E00",
-    "critic_optimizer": "#F3B58A",
-    "reference_weights": "#CC79A7",
-    "merged_weights": "#6A51A3",
-    "sampler_weights": "#B3A2D6",
-    "kv_cache": "#009E73",
-    "activations": "#F0E442",
-    "rollout_buffer": "#E69F00",
-    "other_tensors": "#7F7F7F",
-    "unattributed": "#FFFFFF",
-}
-
-PHASE_COLOURS = {
-    "rollout": "#009E73",
-    "reward": "#F0E442",
-    "old_logprob": "#56B4E9",
-    "ref_logprob": "#CC79A7",
-    "values": "#F3B58A",
-    "advantage": "#000000",
-    "update_policy": "#0072B2",
-    "update_critic": "#D55E00",
-    "weight_sync": "#E69F00",
-    "other": "#BBBBBB",
-}
-
-
-class Curve(NamedTuple):
-    """The held-out scores of one run, ``N`` evaluations: updates, training seconds, scores."""
-
-    ended_ok: bool
-    update_N: Sequence[int]
-    second_N: Sequence[float]
-    score_N: Sequence[float]
-
 
 def draw(results: Results, summary: Sequence[Row]) -> dict[str, Figure]:
-    """Return the figures by file name.
+    """Return the figures by the name of their PNG file.
 
     Args:
         results: the cells' rows.
@@ -84,16 +37,28 @@ def draw(results: Results, summary: Sequence[Row]) -> dict[str, Figure]:
     phases = {f"update_s/{p}": PHASE_COLOURS[p] for p in PHASES if p not in NOT_TRAINING}
     at_peak = {"memory at the peak (MiB)": components, "without the process's baseline (MiB)": held}
     return {
-        "rewards.png": rewards(results),
+        "rewards.png": score_curves(results, ("update", "train_wall_s")),
+        "axes.png": score_curves(results, ("completion_tokens", "train_flops")),
+        "pareto.png": trade_offs(summary),
         "memory.png": stacked_bars(summary, at_peak, unit="bytes"),
         "speed.png": stacked_bars(summary, {"seconds of an update": phases}, unit="s"),
     }
 
 
-def save(figures: Mapping[str, Figure], out: Path) -> None:
-    """Write the figures into a folder, each in place of the old one."""
-    for name, figure in figures.items():
-        replace_file(out / name, png(figure))
+def save(figures: Mapping[str, Figure], out: Path, *, vector: bool = False) -> list[str]:
+    """Write figures into a folder, each in place of the old one; return the names of the files.
+
+    Args:
+        figures: by the name of their PNG file.
+        out: the folder.
+        vector: write an SVG file beside each PNG file.
+    """
+    files = {name: png(figure) for name, figure in figures.items()}
+    if vector:
+        files |= {f"{Path(name).stem}.svg": svg(figure) for name, figure in figures.items()}
+    for name, data in files.items():
+        replace_file(out / name, data)
+    return list(files)
 
 
 def png(figure: Figure) -> bytes:
@@ -103,41 +68,14 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def rewards(results: Results) -> Figure:
-    """Return held-out scores against updates and against training seconds.
+def svg(figure: Figure) -> bytes:
+    """Return a figure as the bytes of an SVG file, the same ones for the same figure."""
+    import matplotlib
 
-    One row of panels for each environment and model. The thick line is the mean of the seeds that
-    ended ok, thin lines are seeds, the band is a Student-t interval, drawn from 3 seeds on. A run
-    that failed ends in a cross.
-    """
-    from matplotlib.figure import Figure
-
-    curves = _curves(results)
-    places = list(groups(results.runs, "environment", "model"))
-    algorithms = list(dict.fromkeys(str(run["algorithm"]) for run in results.runs))
-    figure = Figure(figsize=(10, 0.4 + 3.9 * len(places)), layout="constrained")
-    axes_R2 = figure.subplots(len(places), 2, squeeze=False, sharey="row")
-    for (place, runs), (by_update, by_second) in zip(places, axes_R2, strict=True):
-        for (algorithm,), own in groups(runs, "algorithm"):
-            index = algorithms.index(algorithm)
-            style = {
-                "color": LINE_COLOURS[index % len(LINE_COLOURS)],
-                "linestyle": LINE_STYLES[index % len(LINE_STYLES)],
-            }
-            found = [curves[run["run_id"]] for run in own if run["run_id"] in curves]
-            failed = sum(run["status"] != "ok" for run in own)
-            label = f"{short(algorithm)} (n={len(own) - failed}"
-            label += f", {failed} failed)" if failed else ")"
-            _draw_seeds(by_update, by_second, found, style)
-            _draw_mean(by_update, by_second, [c for c in found if c.ended_ok], style, label)
-        by_update.set_title(_title(place), fontsize=10, loc="left")
-        by_update.set_ylabel("held-out score (greedy)")
-        by_update.set_xlabel("updates")
-        by_second.set_xlabel("training time (s, evaluation left out)")
-        by_update.legend(fontsize=8)
-        for axes in (by_update, by_second):
-            _tidy(axes, grid="both")
-    return figure
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "bakeoff", "svg.fonttype": "none"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
 
 
 def stacked_bars(
@@ -163,50 +101,14 @@ def stacked_bars(
         for axes, (label, colours) in zip(axes_C, columns.items(), strict=True):
             shown |= _draw_bars(axes, rows, colours, unit)
             axes.margins(x=0.16)
-            _tidy(axes, grid="x")
+            tidy(axes, grid="x")
             if axes in axes_RC[-1]:
                 axes.set_xlabel(label)
         axes_C[0].invert_yaxis()
-        axes_C[0].set_title(_title(place), fontsize=10, loc="left")
+        axes_C[0].set_title(title(place), fontsize=10, loc="left")
     in_order = dict.fromkeys(metric for colours in columns.values() for metric in colours)
     _add_legend(figure, {metric: shown[metric] for metric in in_order if metric in shown})
     return figure
-
-
-def _draw_seeds(
-    by_update: Axes, by_second: Axes, curves: Sequence[Curve], style: Mapping[str, str]
-) -> None:
-    for curve in curves:
-        for axes, x_N in ((by_update, curve.update_N), (by_second, curve.second_N)):
-            axes.plot(x_N, curve.score_N, linewidth=0.8, alpha=0.45, **style)  # type: ignore[arg-type]
-            if not curve.ended_ok:
-                axes.plot(x_N[-1:], curve.score_N[-1:], "x", color=style["color"], markersize=8)
-
-
-def _draw_mean(
-    by_update: Axes,
-    by_second: Axes,
-    curves: Sequence[Curve],
-    style: Mapping[str, str],
-    label: str,
-) -> None:
-    """Draw the mean over seeds at the updates that all of them were evaluated at."""
-    points = [
-        dict(zip(c.update_N, zip(c.second_N, c.score_N, strict=True), strict=True)) for c in curves
-    ]
-    shared_M = sorted(set.intersection(*map(set, points))) if points else []
-    score_MS = [[seed[update][1] for seed in points] for update in shared_M]
-    second_M = [fmean(seed[update][0] for seed in points) for update in shared_M]
-    mean_M = [fmean(score_S) for score_S in score_MS]
-    by_update.plot(shared_M, mean_M, linewidth=2.2, label=label, **style)  # type: ignore[arg-type]
-    by_second.plot(second_M, mean_M, linewidth=2.2, **style)  # type: ignore[arg-type]
-    if len(points) < BAND_SEEDS:
-        return
-    band_M = [t_interval(score_S) for score_S in score_MS]
-    low_M = [band.low for band in band_M if band]
-    high_M = [band.high for band in band_M if band]
-    for axes, x_M in ((by_update, shared_M), (by_second, second_M)):
-        axes.fill_between(x_M, low_M, high_M, color=style["color"], alpha=0.13, linewidth=0)
 
 
 def _draw_bars(
@@ -244,32 +146,3 @@ def _add_legend(figure: Figure, colours: Mapping[str, str]) -> None:
     handles = [Patch(label=metric.split("/")[1], **_fill(metric, colours)) for metric in colours]
     if handles:
         figure.legend(handles=handles, loc="outside right upper", fontsize=8, frameon=False)
-
-
-def _curves(results: Results) -> dict[str, Curve]:
-    """Return the held-out scores of each run that was evaluated."""
-    ok = {run["run_id"]: run["status"] == "ok" for run in results.runs}
-    rows: dict[str, list[Mapping[str, str]]] = {}
-    for row in results.raw["curves.csv"]:
-        if (row["split"], row["metric"]) == ("eval", "score/mean") and row["value"]:
-            rows.setdefault(row["run_id"], []).append(row)
-    return {
-        run_id: Curve(
-            ok[run_id],
-            [int(row["update"]) for row in own],
-            [float(row["train_wall_s"] or "nan") for row in own],
-            [float(row["value"]) for row in own],
-        )
-        for run_id, own in rows.items()
-    }
-
-
-def _title(place: Sequence[str]) -> str:
-    environment, model = place
-    return f"{short(environment)}, {short(model)}"
-
-
-def _tidy(axes: Axes, *, grid: str) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis=grid, linewidth=0.4, alpha=0.6)  # type: ignore[arg-type]
-    axes.set_axisbelow(True)

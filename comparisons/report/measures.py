@@ -50,6 +50,13 @@ MEASURES: dict[str, Measure] = {
     "rollout_tokens_per_s": Measure("tokens/s", True, True),
     "train_flops": Measure("flops", False, False),
     "completion_tokens": Measure("tokens", False, False),
+    "score": Measure("score", True, False),
+    "reward": Measure("score", True, False),
+    "target/update": Measure("updates", False, False),
+    "target/completion_tokens": Measure("tokens", False, False),
+    "target/total_tokens": Measure("tokens", False, False),
+    "target/train_wall_s": _cost("s"),
+    "target/train_flops": Measure("flops", False, False),
     **{f"memory/{component}": _cost("bytes") for component in COMPONENTS},
     **{f"memory_max/{component}": _cost("bytes") for component in COMPONENTS},
     **{f"update_s/{phase}": _cost("s") for phase in PHASES},
@@ -66,27 +73,41 @@ COMPARED = (
     "train_s",
     "cpu_s",
     "completion_tokens_per_s",
+    "score",
+    "reward",
+    "target/update",
+    "target/completion_tokens",
+    "target/total_tokens",
+    "target/train_wall_s",
+    "target/train_flops",
 )
 """The metrics of ``pairwise.csv``."""
+
+DIVERGED_SCORE = 0.0
+"""The lowest that an environment gives: what a run that diverged has reached."""
 
 ALWAYS_SHOWN = ("score_initial", "score_final", "score_gain", "training_bytes", "update_s")
 """Metrics that have a row in ``summary.csv`` even if every run failed."""
 
 
 def run_values(results: Results) -> dict[str, dict[str, float]]:
-    """Return the finite numbers of each run that ended ok: ``{run_id: {metric: value}}``.
+    """Return the finite numbers of the runs: ``{run_id: {metric: value}}``.
 
     A run that failed has no final score, and its seconds and bytes are those of another amount of
-    work: it is counted beside every mean, and is in none.
+    work: it is counted beside every mean, and is in none. One that diverged did so by its
+    algorithm's own doing, and what it leaves behind solves nothing: its scores are
+    ``DIVERGED_SCORE``.
     """
     curves = _by_run(results.raw["curves.csv"])
     phases = _by_run(results.raw["phases.csv"])
     memory = _by_run(results.raw["memory.csv"])
     found = {}
     for run in results.runs:
+        name = str(run["run_id"])
+        if run["status"] == "diverged":
+            found[name] = _of_diverged(_scores(curves.get(name, ())))
         if run["status"] != "ok":
             continue
-        name = str(run["run_id"])
         values = {
             **_scores(curves.get(name, ())),
             **_totals(run),
@@ -127,6 +148,14 @@ def _scores(curves: Iterable[Mapping[str, str]]) -> dict[str, float]:
         values["score_final"] = held_out[max(held_out)]
         if 0 in held_out:
             values["score_gain"] = values["score_final"] - values["score_initial"]
+    return values
+
+
+def _of_diverged(scores: Mapping[str, float]) -> dict[str, float]:
+    values = {"score_final": DIVERGED_SCORE, "reward_final": DIVERGED_SCORE}
+    if "score_initial" in scores:
+        values["score_initial"] = scores["score_initial"]
+        values["score_gain"] = DIVERGED_SCORE - scores["score_initial"]
     return values
 
 

@@ -43,11 +43,15 @@ def save_checkpoint(
     new, final, old = (folder / f"{NAME}{suffix}" for suffix in (".new", "", ".old"))
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
-    for name, module, optimizer in _parts(learner):
-        save_file(_weights(module, optimizer), new / f"{name}.safetensors")
-        save_file(states(optimizer), new / f"{name}_optimizer.safetensors")
     position = {**counters.as_dict(), "order": order, "semantics": _semantics(learner)}
-    (new / POSITION).write_text(json.dumps(position))
+    try:
+        for name, module, optimizer in _parts(learner):
+            save_file(_weights(module, optimizer), new / f"{name}.safetensors")
+            save_file(states(optimizer), new / f"{name}_optimizer.safetensors")
+        (new / POSITION).write_text(json.dumps(position))
+    except Exception:  # on a full disk, what is half written keeps others from writing
+        shutil.rmtree(new, ignore_errors=True)
+        raise
     if final.exists():  # if it does not, the old one is the only one until the rename
         shutil.rmtree(old, ignore_errors=True)
         os.rename(final, old)

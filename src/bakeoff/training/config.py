@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bakeoff.errors import UsageError, unknown
+from bakeoff.training.budget import with_budget
 from bakeoff.training.sampling.vllm_modes import logprobs_mode
 
 AUTO_SANDBOX = "auto"
@@ -101,6 +102,12 @@ class TrainConfig:
     """One training run."""
 
     updates: int = _knob(40, "updates: rounds of sampling and learning", low=1)
+    budget: str | None = _knob(
+        None,
+        "what ends a run instead of updates: completion_tokens=N, train_s=SECONDS or flops=N; "
+        "or memory=SIZE, which each algorithm fills with as large a group as fits",
+        later=True,
+    )
     prompts_per_update: int = _knob(16, "items asked in one update", low=1)
     group_size: int = _knob(8, "completions of each item", low=1)
     minibatches: int = _knob(2, "optimiser steps in one pass over an update's completions", low=1)
@@ -130,6 +137,12 @@ class TrainConfig:
     )
     eval_every: int = _knob(10, "updates between evaluations on held-out items", low=1)
     eval_items: int = _knob(128, "held-out items of one evaluation, answered greedily", low=1)
+    eval_offset: int = _knob(
+        0,
+        "held-out items left out before the first that is asked: tuning is judged on others",
+        low=0,
+        later=True,
+    )
     curriculum: str = _knob(
         "none",
         "adaptive takes items of middling solve rate more often than others",
@@ -194,6 +207,7 @@ def train_config(values: Mapping[str, Any]) -> TrainConfig:
         _check(known[name], value)
 
     _check_pairs(values)
+    values = with_budget(values)
 
     def build(kind: type, **extra: Any) -> Any:
         names = {f.name for f in dataclasses.fields(kind)}

@@ -141,16 +141,16 @@ class Gatherer:
             metrics["overlap/reward_s"] = self.hidden_s
         return Gathered(samples, greedy, learned, self._batch(learned, greedy), metrics)
 
-    def held_out(self, n: int) -> list[Sample]:
-        """Answer the first ``n`` held-out items greedily; the same ones for every run."""
-        items = [self.environment.item(index, "eval") for index in range(n)]
-        judge = Judge(self.environment, self._pace, n, 1)
+    def held_out(self, indices: range) -> list[Sample]:
+        """Answer held-out items greedily; the same ones for every run."""
+        items = [self.environment.item(index, "eval") for index in indices]
+        judge = Judge(self.environment, self._pace, len(items), 1)
         self._synchronise()
         with self.meter.phase("eval") as phase:
             with self._sampling(), judge:
                 episodes = self._played(judge, items, 1, self.greedy_decoding, 0)
             phase.tokens += sum(completion.sampled for _, completion in episodes)
-            return judge.samples(episodes, range(n))
+            return judge.samples(episodes, range(len(items)))
 
     def _engine(self) -> VllmSampler:
         """Start an engine with weights of its own, in the numbers of the run's passes."""

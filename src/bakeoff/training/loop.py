@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bakeoff.algorithms.stages import credited
 from bakeoff.errors import UsageError
+from bakeoff.training.budget import parse, spent_frac
 from bakeoff.training.checkpoint import load_checkpoint, save_checkpoint, saved_updates
 from bakeoff.training.config import TrainConfig
 from bakeoff.training.costs import count_given, count_learned, count_measured, count_sampled
@@ -63,16 +64,24 @@ class Training:
 
         Raises:
             UsageError: the group is smaller than the algorithm needs, or it learns from gold
-                replies and the environment has none.
+                replies and the environment has none, or the budget is one of tokens, and it
+                writes none.
         """
         if config.group_size < algorithm.min_group_size:
             raise UsageError(
                 f"group_size {config.group_size} is too small: the algorithm compares at least "
                 f"{algorithm.min_group_size} completions of one item"
             )
-        for split in ("train", "eval"):
-            if environment.size(split) < 1:
-                raise UsageError(f"environment '{environment.id}' has no {split} items")
+        for split, first in (("train", 0), ("eval", config.eval_offset)):
+            if environment.size(split) <= first:
+                behind = f" behind the first {first}" if first else ""
+                raise UsageError(f"environment '{environment.id}' has no {split} items{behind}")
+        self.budget = parse(config.budget) if config.budget else None
+        if self.budget and self.budget.kind == "completion_tokens" and algorithm.on_gold:
+            raise UsageError(
+                f"budget {self.budget} never ends a run that learns from gold replies: it writes "
+                "no tokens; use flops or train_s"
+            )
         self.environment, self.config, self.seed, self.meter = environment, config, seed, meter
         self.ledger = ledger or Ledger()
         self.learner = Learner(language_model, algorithm, config, self.ledger, seed=seed)
@@ -100,17 +109,25 @@ class Training:
             yield self._report({}, [], evaluate=True)
         else:
             self.gatherer.order.restore(state)
-        for update in range(self.counters.updates, self.config.updates):
+        while not self.ended:
             self.meter.start_update()
             self._save(checkpoints)
             started = time.perf_counter()
-            metrics, samples = self._update(update)
-            self.counters.updates = update + 1
+            metrics, samples = self._update(self.counters.updates)
+            self.counters.updates += 1
             self.counters.train_s += time.perf_counter() - started
-            last = update + 1 == self.config.updates
-            evaluate = last or (update + 1) % self.config.eval_every == 0
+            evaluate = self.ended or self.counters.updates % self.config.eval_every == 0
             yield self._report(metrics, samples, evaluate=evaluate)
         self._save(checkpoints)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run has made all its updates, or used up its budget."""
+        return self._done_frac() >= 1
+
+    def _done_frac(self) -> float:
+        updates_frac = self.counters.updates / self.config.updates
+        return max(updates_frac, spent_frac(self.budget, self.counters.as_dict()))
 
     def _save(self, folder: Path | None) -> None:
         """Write a checkpoint if one is due.
@@ -121,7 +138,7 @@ class Training:
         every, done = self.config.checkpoint_every, self.counters.updates
         if folder is None or not every or not done or done == saved_updates(folder):
             return
-        if done % every == 0 or done == self.config.updates:
+        if done % every == 0 or self.ended:
             with self.meter.phase("checkpoint"):
                 save_checkpoint(folder, self.learner, self.counters, self.gatherer.order.state())
 
@@ -143,22 +160,25 @@ class Training:
             eval_samples=eval_samples,
             counters=replace(self.counters),
             completions=len(samples),
+            done_frac=self._done_frac(),
         )
 
     def _update(self, update: int) -> tuple[Metrics, list[Sample]]:
         """Sample, score and learn once; return the metrics and all completions."""
+        spent = spent_frac(self.budget, self.counters.as_dict())
         gathered = self.gatherer.gather(update)
         self._count(gathered)
         metrics, batch = gathered.metrics, gathered.batch
         if batch is None:  # nothing could be scored, or was kept: there is nothing to learn from
             return metrics, gathered.samples
         with fast_products(*(model for model in self.learner.models if model is not None)):
-            metrics |= self._learn(batch, update, gathered.learned)
+            metrics |= self._learn(batch, update, gathered.learned, spent)
         passes = metrics.get("match/passes", 0.0) * self.learner.algorithm.epochs
-        count_measured(self.counters, self.flops, gathered.learned, passes)
+        measured = count_measured(self.counters, self.flops, gathered.learned, passes)
+        self.meter.note_flops(measured)
         return metrics, gathered.samples
 
-    def _learn(self, batch: Batch, update: int, learned: Sequence[Sample]) -> Metrics:
+    def _learn(self, batch: Batch, update: int, learned: Sequence[Sample], spent: float) -> Metrics:
         """Learn from a batch, which is made of the samples ``learned``; return the metrics."""
         learner = self.learner
         batch = learner.annotate(batch, self.meter)
@@ -166,8 +186,8 @@ class Training:
             batch = credited(learner.algorithm, batch)
             metrics = critic_metrics(batch) | silent_metrics(batch)
             self.ledger.set("rollout_buffer", tensor_bytes(batch))
-        count_learned(self.counters, self.flops, learned, learner, batch)
-        return metrics | learner.learn(batch, self.seed, update, self.meter)
+        self.meter.note_flops(count_learned(self.counters, self.flops, learned, learner, batch))
+        return metrics | learner.learn(batch, self.seed, update, self.meter, spent)
 
     def _count(self, gathered: Gathered) -> None:
         """Add to the counters what an update samples."""
@@ -176,13 +196,13 @@ class Training:
         if self.learner.algorithm.on_gold:
             count_given(counters, gathered.samples)
         else:
-            count_sampled(counters, flops, gathered.samples)
-            count_sampled(counters, flops, gathered.greedy)
+            for samples in (gathered.samples, gathered.greedy):
+                self.meter.note_flops(count_sampled(counters, flops, samples))
 
     def _evaluate(self) -> list[Sample]:
         """Answer the first held-out items greedily; the same ones for every run."""
         started = time.perf_counter()
-        n = min(self.config.eval_items, self.environment.size("eval"))
-        samples = self.gatherer.held_out(n)
+        first, size = self.config.eval_offset, self.environment.size("eval")
+        samples = self.gatherer.held_out(range(first, min(first + self.config.eval_items, size)))
         self.counters.eval_s += time.perf_counter() - started
         return samples

@@ -68,6 +68,7 @@ class Report:
         eval_samples: every completion of the evaluation.
         counters: of the run, after this update.
         completions: how many there were in the update: the metrics of completions are over them.
+        done_frac: how far the run is: of its updates, or of its budget if that is further.
     """
 
     update: int
@@ -78,3 +79,4 @@ class Report:
     eval_samples: Sequence[Sample]
     counters: Counters = field(default_factory=Counters)
     completions: int = 0
+    done_frac: float = 0.0

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean, pstdev
 
 import torch
+from torch import Tensor
 
 from bakeoff.algorithms.advantages import group_std
 from bakeoff.errors import UsageError
@@ -134,3 +135,9 @@ def correction_metrics(batch: Batch) -> Metrics:
         "mismatch/weight_min": float(weight_N.min()),
         "mismatch/weight_max": float(weight_N.max()),
     }
+
+
+def largest_gap(logp_BT: Tensor, batch: Batch) -> float:
+    """Return the largest difference of log-probabilities to ``logp_old_BT``, in nats."""
+    gap_BT = (logp_BT.detach() - batch.logp_old_BT).masked_fill(batch.mask_BT == 0, 0.0)
+    return float(gap_BT.abs().max())
