@@ -1,0 +1,88 @@
+"""``bakeoff fit``: the largest group, batch, reply or model that fits in a given memory."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bakeoff.errors import UsageError, unknown
+from bakeoff.plugins import see_current_folder
+
+EXAMPLES = """examples:
+  bakeoff fit --memory 2GiB
+  bakeoff fit --memory 6GiB --algorithms grpo,ppo --model smollm2 --vary max_new_tokens
+  bakeoff fit --memory 4GiB --vary model --model tiny --model smollm2
+  bakeoff fit --memory 1GiB --algorithms grpo,ppo --verify --out fit.csv"""
+
+OWN = ("command", "data", "memory", "vary", "verify", "out", "json")
+"""Flags that are no settings of a run."""
+
+
+def add_flags(command: argparse.ArgumentParser) -> None:
+    """Add the flags that only ``bakeoff fit`` has."""
+    command.add_argument("--memory", metavar="SIZE", help="what a run may hold at its peak: 6GiB")
+    command.add_argument(
+        "--vary",
+        metavar="WHAT",
+        help="what to make as large as fits: group_size, prompts_per_update, max_new_tokens or "
+        "model (default: group_size)",
+    )
+    command.add_argument(
+        "--verify",
+        action="store_true",
+        help="run two updates at that size and at the next one, and measure",
+    )
+    command.add_argument("--out", type=Path, metavar="FILE", help="write a CSV table")
+    command.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Find what fits, and print it; 1 if nothing does."""
+    from bakeoff.comparisons.budgets import budget_of
+    from bakeoff.comparisons.fitting import verifying
+    from bakeoff.comparisons.fitting.facts import facts
+    from bakeoff.comparisons.fitting.fit import VARIED, fits
+    from bakeoff.comparisons.fitting.table import rows
+    from bakeoff.comparisons.fitting.text import text
+    from bakeoff.comparisons.running.checks import check, with_data
+    from bakeoff.comparisons.running.driver import CELL_COMMAND, fetch_models
+    from bakeoff.comparisons.running.grid import config_of
+    from bakeoff.comparisons.schema import FIT_COLUMNS
+    from bakeoff.comparisons.settings import experiment_of
+    from bakeoff.comparisons.tables import write_rows
+    from bakeoff.training.budget import size
+    from bakeoff.training.memory.sizes import model_config
+
+    see_current_folder()
+    vary = getattr(args, "vary", "group_size")
+    if vary not in VARIED:
+        raise unknown("--vary", vary, VARIED)
+    if "memory" not in args:
+        raise UsageError("say how much memory there is: bakeoff fit --memory 6GiB")
+    if (limit := size(args.memory)) < 1:
+        raise UsageError(f"--memory must be above 0, not {args.memory}")
+    if "out" in args and (args.out.is_dir() or not args.out.parent.is_dir()):
+        raise UsageError(f"--out {args.out} cannot be written: give a file in a folder that exists")
+    experiment = experiment_of({k: v for k, v in vars(args).items() if k not in OWN})
+    if budget_of(experiment.config).kind == "memory":
+        raise UsageError("bakeoff fit says what --memory affords: leave --budget out")
+    environments = with_data(experiment.environments, getattr(args, "data", None))
+    check(experiment := dataclasses.replace(experiment, environments=environments))
+    fetch_models({name for name in experiment.models if model_config(name) is None})
+    places = experiment.algorithms, experiment.environments, experiment.models
+    known = facts(*places, experiment.config)
+    found = fits(known, places, lambda name: config_of(experiment, name), vary, limit)
+    measured = verifying.measured(found, CELL_COMMAND) if "verify" in args else {}
+    table = rows(found, measured)
+    if "out" in args:
+        write_rows(args.out, FIT_COLUMNS, table)
+    print(_json(table) if "json" in args else text(found, measured))
+    return 0 if any(one.best is not None for one in found) else 1
+
+
+def _json(table: Sequence[Mapping[str, Any]]) -> str:
+    return json.dumps([dict(row) for row in table], indent=2)
