@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.comparisons.commands.flags import TRAIN_CHECKPOINT_EVERY, parse
+from bakeoff.comparisons.commands.flags import parse
+from bakeoff.comparisons.commands.run_flags import TRAIN_CHECKPOINT_EVERY
 from bakeoff.errors import UsageError, unknown
 from bakeoff.plugins import see_current_folder
 
@@ -16,7 +17,18 @@ if TYPE_CHECKING:
     from bakeoff.comparisons.running.grid import Experiment
 
 USAGE, INTERRUPTED = 2, 130
-NOT_SETTINGS = ("command", "data", "config", "print_config", "retry", "quiet")
+NOT_SETTINGS = (
+    "command",
+    "data",
+    "config",
+    "print_config",
+    "only",
+    "stale",
+    "quiet",
+    "tuned",
+    "trials",
+    "space",
+)
 
 
 def main(argv: Sequence[str] | None = None, *, cell: Sequence[str] | None = None) -> int:
@@ -50,23 +62,48 @@ def main(argv: Sequence[str] | None = None, *, cell: Sequence[str] | None = None
 
 def compare(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
     """Run a grid and print what came out."""
+    from bakeoff.comparisons.fitting.budget import afforded
+
     experiment = _experiment(args, {})
+    if "tuned" in args:
+        from bakeoff.comparisons.tuning.tuned import with_tuned
+
+        experiment = with_tuned(experiment, args.tuned)
+    experiment = afforded(experiment)
     if "print_config" in args:
         return _print_config(experiment)
     return _run(experiment, args, cell)
 
 
+def tune(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
+    """Try settings for every algorithm, and say which a comparison is to have."""
+    from bakeoff.comparisons.commands import tune_command
+
+    args.seeds = tune_command.seeds(args)
+    return tune_command.run(_experiment(args, {}, prefix="tune-"), args, cell)
+
+
+def fit(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
+    """Find what fits in memory."""
+    from bakeoff.comparisons.commands import fit_command
+
+    return fit_command.run(args)
+
+
 def train(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
     """Run one cell, and say where its table and its model are."""
+    from bakeoff.comparisons.fitting.budget import afforded
     from bakeoff.comparisons.running.folder import place, settle
     from bakeoff.comparisons.running.grid import cells
 
     if "seeds" in args:
         args.seeds = args.seeds + ","  # one seed, not so many
-    defaults = {"algorithms": "grpo", "seeds": [0], "checkpoint_every": TRAIN_CHECKPOINT_EVERY}
+    every = TRAIN_CHECKPOINT_EVERY
+    defaults = {"algorithms": "grpo", "seeds": [0], "checkpoint_every": every, "audit": False}
     experiment = _experiment(args, defaults, prefix="train-")
     if len(cells(experiment)) != 1:
         raise UsageError("bakeoff train runs one cell; bakeoff compare runs many")
+    experiment = afforded(experiment)
     if "print_config" in args:
         return _print_config(experiment)
     code = _run(experiment, args, cell)
@@ -78,12 +115,10 @@ def train(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
 
 
 def report(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
-    """Rebuild a results folder's tables, figures and report."""
-    from bakeoff.comparisons.report import report as reports
+    """Rebuild a results folder's tables, figures and report; check it, or merge several."""
+    from bakeoff.comparisons.commands import report_command
 
-    reports.write(args.folder)
-    print(reports.console(args.folder))
-    return 0
+    return report_command.run(args)
 
 
 def envs(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
@@ -163,6 +198,8 @@ def doctor(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Sequence[str] | None], int]] = {
     "compare": compare,
+    "tune": tune,
+    "fit": fit,
     "train": train,
     "report": report,
     "envs": envs,
@@ -199,7 +236,8 @@ def _run(experiment: Experiment, args: argparse.Namespace, cell: Sequence[str] |
     from bakeoff.comparisons.running import driver
 
     command = driver.CELL_COMMAND if cell is None else cell
-    driver.run(experiment, retry="retry" in args, quiet="quiet" in args, command=command)
+    only, stale = getattr(args, "only", None), getattr(args, "stale", None)
+    driver.run(experiment, only=only, stale=stale, quiet="quiet" in args, command=command)
     print(reports.console(experiment.out))
     return 0 if "ok" in driver.statuses(experiment) else 1
 

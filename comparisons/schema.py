@@ -5,7 +5,7 @@ This module imports nothing heavy: the process that trains a cell and the driver
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -44,6 +44,7 @@ COMPONENTS = (
     "sampler_weights",
     "kv_cache",
     "activations",
+    "logits",
     "rollout_buffer",
     "other_tensors",
     "unattributed",
@@ -52,7 +53,8 @@ COMPONENTS = (
 
 RUNS_COLUMNS = _names("""
     schema_version experiment run_id cell_id algorithm environment model seed pair_id repeat
-    budget_kind budget_value config_sha256 config_json semantics_json
+    budget_kind budget_value config_sha256 config_json own_json own_reason tuning_trials
+    content_sha256 code_sha256 semantics_json
     status exit_code error_type error_message started_utc ended_utc
     wall_s setup_s train_s eval_s cpu_s
     updates prompts completions prompt_tokens completion_tokens trained_tokens unscored_completions
@@ -60,7 +62,7 @@ RUNS_COLUMNS = _names("""
     peak_rss_bytes peak_device_allocated_bytes peak_device_reserved_bytes peak_live_tensor_bytes
     predicted_peak_bytes params_policy params_critic params_reference
     params_trainable
-    dtype device device_name n_devices threads host_id os python torch transformers
+    dtype device device_name n_devices threads parallel host_id os python torch transformers
     package_version git_sha git_dirty load_avg_start attempt
 """)
 
@@ -77,13 +79,43 @@ EVALS_COLUMNS = _names("run_id update item_id sample score tokens truncated")
 
 SUMMARY_COLUMNS = _names("""
     algorithm environment model metric unit higher_is_better at_axis at_value n_seeds n_failed
-    mean sd se ci_low ci_high ci_method ci_level median iqm min max
+    n_missed mean sd se ci_low ci_high ci_method ci_level boot_low boot_high median iqm min max
 """)
 
 PAIRWISE_COLUMNS = _names("""
     environment model metric at_axis at_value algorithm_a algorithm_b n_pairs mean_a mean_b
     difference diff_ci_low diff_ci_high ratio_b_over_a ratio_ci_low ratio_ci_high ci_method
-    p_value p_value_holm min_possible_p test prob_b_better seed_correlation verdict note
+    boot_low boot_high p_value p_value_holm p_value_table min_possible_p test
+    prob_b_better prob_ci_low prob_ci_high seed_correlation aa_floor pairs_needed verdict note
+""")
+
+ITEMS_COLUMNS = _names("""
+    environment model algorithm_a algorithm_b n_items n_seeds mean_a mean_b difference
+    se_naive se_item se_seed se ci_low ci_high ci_method ci_level items_left_out note
+""")
+
+PROFILES_COLUMNS = _names("""
+    model metric statistic threshold algorithm_a algorithm_b value ci_low ci_high ci_method ci_level
+    n_environments n_runs
+""")
+
+TUNING_COLUMNS = _names("""
+    trial algorithm tried_as knobs_json environment model seed run_id status score
+    completion_tokens train_flops train_s wall_s error_message
+""")
+
+LEDGER_COLUMNS = _names("""
+    environment model algorithm component bytes_at_peak bytes_max bytes_predicted relative_error
+""")
+
+FLOPS_COLUMNS = _names("""
+    environment model algorithm phase flops_counted flops_analytic counted_over_analytic n_runs
+    flops_per_s matmul_flops_per_s utilisation_frac
+""")
+
+FIT_COLUMNS = _names("""
+    algorithm environment model vary value limit_bytes fits peak_phase component bytes_predicted
+    bytes_measured
 """)
 
 CONTAMINATION_COLUMNS = _names("""

@@ -1,27 +1,25 @@
 """From what a person wrote, in flags or in a ``--config`` file, to a checked comparison.
 
 A config file is flat YAML: the keys ``algorithms``, ``environments``, ``models``, ``seeds``,
-``out``, ``memory_limit``, ``cell_timeout``, and every knob of ``bakeoff.training.config``.
+``out``, ``memory_limit``, ``cell_timeout``, ``trackers``, ``control``, ``own`` (settings of single
+algorithms, ``{ppo: {learning_rate: 1e-4}}``) with ``own_reason``, and every knob of
+``bakeoff.training.config``.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bakeoff.comparisons.running.grid import Experiment, plan
+from bakeoff.comparisons.running.grid import BESIDE, Experiment, plan
 from bakeoff.errors import UsageError, unknown
+from bakeoff.training.budget import size, size_text
 from bakeoff.training.config import knobs
 
-KEYS = ("algorithms", "environments", "models", "seeds", "out", "memory_limit", "cell_timeout")
-UNITS = {"B": 1} | {
-    f"{letter}{middle}B": base**power
-    for power, letter in enumerate("KMGT", start=1)
-    for middle, base in (("", 1000), ("i", 1024))
-}
+KEYS = ("algorithms", "environments", "models", "seeds", "out", *BESIDE)
 
 
 def experiment_of(settings: Mapping[str, Any]) -> Experiment:
@@ -38,17 +36,21 @@ def experiment_of(settings: Mapping[str, Any]) -> Experiment:
     values = {key: value for key, value in settings.items() if value is not None or key not in KEYS}
     if "algorithms" in values:
         values["algorithms"] = _every(_names("algorithms", values["algorithms"], commas=True))
-    for key in ("environments", "models"):
+    for key in ("environments", "models", "trackers"):
         if key in values:
             values[key] = _names(key, values[key], commas=False)
-    readers = {"seeds": seeds, "memory_limit": size, "cell_timeout": _seconds, "out": _folder}
+    readers: dict[str, Callable[[object], object]] = {
+        "seeds": seeds,
+        "memory_limit": size,
+        "cell_timeout": _seconds,
+        "max_parallel": _count,
+        "out": _folder,
+        "own": _own,
+    }
     for key, read in readers.items():
         if key in values:
             values[key] = read(values[key])
-    for name, knob in knobs().items():
-        if name in values:
-            values[name] = _number(knob, values[name])
-    return plan(**values)
+    return plan(**_numbers(values))
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -86,8 +88,10 @@ def config_text(experiment: Experiment) -> str:
     import yaml
 
     values = {key: getattr(experiment, key) for key in KEYS}
-    values |= {key: list(values[key]) for key in ("algorithms", "environments", "models", "seeds")}
+    lists = ("algorithms", "environments", "models", "seeds", "trackers")
+    values |= {key: list(values[key]) for key in lists}
     defaults = {name: knob.default for name, knob in knobs().items()}
+    values["own"] = {name: dict(own) for name, own in experiment.own.items()}
     values |= {"out": str(experiment.out), **defaults, **experiment.config}
     if experiment.memory_limit is not None:
         values["memory_limit"] = size_text(experiment.memory_limit)
@@ -115,35 +119,6 @@ def seeds(value: object) -> int | list[int]:
     return numbers if "," in str(value) else numbers[0]
 
 
-def size(value: object) -> int:
-    """Return a number of bytes, written with its unit.
-
-    Raises:
-        UsageError: it has no known unit, or is no number.
-
-    Example:
-        >>> size("8GiB"), size("1.5 MB")
-        (8589934592, 1500000)
-    """
-    units = {unit.lower(): factor for unit, factor in UNITS.items()}
-    found = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) *([A-Za-z]{1,3})", str(value).strip())
-    if found is None or found[2].lower() not in units:
-        known = ", ".join(UNITS)
-        raise UsageError(f"a memory limit is a number with a unit, 8GiB, not '{value}' ({known})")
-    return int(float(found[1]) * units[found[2].lower()])
-
-
-def size_text(count: int) -> str:
-    """Return a number of bytes in the largest unit that gives it exactly.
-
-    Example:
-        >>> size_text(8 * 2**30), size_text(1500)
-        ('8GiB', '1500B')
-    """
-    units = [unit for unit in ("TiB", "GiB", "MiB", "KiB") if count % UNITS[unit] == 0]
-    return f"{count // UNITS[units[0]]}{units[0]}" if units else f"{count}B"
-
-
 def _names(key: str, value: object, *, commas: bool) -> list[str]:
     """Return names given as text (with commas between them, if there may be), or as a list."""
     names: list[str] = []
@@ -168,10 +143,28 @@ def _seconds(value: object) -> float:
         raise UsageError(f"cell_timeout is a number of seconds, not '{value}'") from None
 
 
+def _count(value: object) -> object:
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
+
+
 def _folder(value: object) -> Path:
     if not isinstance(value, str | Path) or "\0" in str(value) or not str(value):
         raise UsageError(f"out must be a folder's name, not {value!r}")
     return Path(value).expanduser()
+
+
+def _own(value: object) -> dict[str, dict[str, Any]]:
+    if not isinstance(value, Mapping) or not all(isinstance(v, Mapping) for v in value.values()):
+        raise UsageError(f"own must be 'algorithm: {{setting: value}}', not {value!r}")
+    return {str(name): _numbers(settings) for name, settings in value.items()}
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+    known = knobs()
+    return {
+        name: _number(known[name], value) if name in known else value
+        for name, value in values.items()
+    }
 
 
 def _number(knob: dataclasses.Field[Any], value: object) -> object:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-EXIT_CODES = {"ok": 0, "error": 1, "diverged": 3, "oom": 4}
+from bakeoff.comparisons.running.room import DISK_FULL, unwritable
+
+EXIT_CODES = {"ok": 0, "error": 1, "diverged": 3, "oom": 4, "interrupted": DISK_FULL}
 
 
 def how_it_failed(error: Exception) -> str:
@@ -11,6 +13,8 @@ def how_it_failed(error: Exception) -> str:
 
     from bakeoff.training.learner import Diverged
 
+    if unwritable(error):
+        return "interrupted"
     if isinstance(error, Diverged):
         return "diverged"
     # torch's allocator on a CPU raises a RuntimeError that only its text tells from others

@@ -75,18 +75,20 @@ class Recorder:
             kept_lines = [f"{line}\n" for line in lines if _update_of(line) <= (update or 0)]
             replace_file(path, "".join(kept_lines).encode())
 
-    def write(self, report: Report, peak_rss_bytes: int) -> None:
-        """Append the rows of one report and replace ``progress.json``."""
-        self._write_curves(report, peak_rss_bytes)
+    def write(self, report: Report, peak_rss_bytes: int) -> list[dict[str, Any]]:
+        """Append the rows of one report, replace ``progress.json``; return the rows of curves."""
+        curves = self._curves(report, peak_rss_bytes)
+        append_rows(self.folder / "curves.csv", RAW_TABLES["curves.csv"], curves)
         self._write_phases(report)
         self._write_evals(report)
         with (self.folder / "samples.jsonl").open("a") as file:
             for sample in [*report.samples, *report.eval_samples[: len(report.samples)]]:
                 file.write(json.dumps(self._sample(report.update, sample)) + "\n")
         self._count(report)
-        self._write_progress(report)
+        self._write_progress(report, peak_rss_bytes)
+        return curves
 
-    def _write_curves(self, report: Report, peak_rss_bytes: int) -> None:
+    def _curves(self, report: Report, peak_rss_bytes: int) -> list[dict[str, Any]]:
         counters = report.counters
         shared = {
             "run_id": self.spec["run_id"],
@@ -101,7 +103,7 @@ class Recorder:
             "train_flops": counters.train_flops,
             "peak_rss_bytes": peak_rss_bytes or None,
         }
-        rows = [
+        return [
             {
                 **shared,
                 "split": split,
@@ -115,7 +117,6 @@ class Recorder:
             )
             for metric, value in metrics.items()
         ]
-        append_rows(self.folder / "curves.csv", RAW_TABLES["curves.csv"], rows)
 
     def _write_phases(self, report: Report) -> None:
         rows = [
@@ -126,6 +127,7 @@ class Recorder:
                 "wall_s": phase.wall_s,
                 "cpu_s": phase.cpu_s,
                 "tokens": phase.tokens or None,
+                "flops": phase.flops,
                 "warmup": report.update <= self.warm_after,
                 "peak_bytes": phase.peak_bytes,
             }
@@ -190,7 +192,7 @@ class Recorder:
             self.totals["eval_score"] = float(scores[-1]["value"])
             self.totals["eval_items"] = int(scores[-1]["n"])
 
-    def _write_progress(self, report: Report) -> None:
+    def _write_progress(self, report: Report, peak_rss_bytes: int) -> None:
         counters = report.counters
         seconds, tokens = counters.train_s, counters.completion_tokens
         write_json(
@@ -199,12 +201,14 @@ class Recorder:
                 "phase": "train",
                 "update": report.update,
                 "updates": self.updates,
+                "done_frac": report.done_frac,
                 "reward": self._rewards[-1] if self._rewards else None,
                 "eval_score": self.totals.get("eval_score"),
                 "completion_tokens": tokens,
                 "tokens_per_s": tokens / seconds if seconds and tokens else None,
                 "elapsed_s": time.perf_counter() - self.started,
                 "cpu_s": self.earlier_cpu_s + time.process_time(),
+                "peak_rss_bytes": peak_rss_bytes or None,
             },
         )
 

@@ -12,12 +12,24 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import bakeoff
-from bakeoff.comparisons.commands import algorithms_flags, envs_flags, export_command
+from bakeoff.comparisons.commands import (
+    algorithms_flags,
+    envs_flags,
+    export_command,
+    fit_command,
+    report_command,
+    tune_command,
+)
+from bakeoff.comparisons.commands.run_flags import (
+    add_algorithms,
+    add_places,
+    add_running,
+    add_settings,
+)
 from bakeoff.comparisons.commands.subcommands import Adder, add_commands
 from bakeoff.comparisons.explain import command as explain_command
 from bakeoff.comparisons.replay import command as replay_command
 from bakeoff.errors import UsageError, unknown
-from bakeoff.training.config import knobs
 
 EPILOGS = {
     "compare": """examples:
@@ -27,11 +39,15 @@ EPILOGS = {
   bakeoff compare --env bakeoff/GSM8K-v0 --data DIR --model smollm2 --memory-limit 8GiB
   bakeoff compare --env my_envs.py:me/Add-v0 --out results/add
 The same command again goes on where it was stopped.""",
+    "tune": tune_command.EXAMPLES,
+    "fit": fit_command.EXAMPLES,
     "train": """example:
   bakeoff train --algorithm ppo --env bakeoff/Arithmetic-v0:level=3 --updates 100 --seed 1
 The same command again goes on from the last checkpoint.""",
-    "report": """example:
-  bakeoff report results/arithmetic-v0-tiny""",
+    "report": """examples:
+  bakeoff report results/arithmetic-v0-tiny
+  bakeoff report results/arithmetic-v0-tiny --check
+  bakeoff report results/monday results/tuesday --out results/both""",
     "envs": """examples:
   bakeoff envs
   bakeoff envs show bakeoff/Countdown-v0
@@ -76,8 +92,10 @@ NESTED = ("envs", "algorithms")  # commands that have actions
 
 SUMMARIES = {
     "compare": "run algorithms side by side and write tables",
+    "tune": "give every algorithm the same number of trials over a declared space",
+    "fit": "find the largest group, batch, reply or model that fits in memory",
     "train": "one run: one algorithm, one seed",
-    "report": "rebuild everything derived in a results folder",
+    "report": "rebuild everything derived in a results folder; check it, or merge several",
     "envs": "list the environments; show, sample or check one; start one",
     "algorithms": "list the algorithms; show or check some; start one",
     "models": "list the models, or fetch one",
@@ -132,8 +150,10 @@ def _parsers() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
     actions: dict[str, dict[str, argparse.ArgumentParser]] = {}
     adders: dict[str, Adder] = {
         "compare": _add_compare,
+        "tune": _add_tune,
+        "fit": _add_fit,
         "train": _add_train,
-        "report": _add_report,
+        "report": report_command.add_flags,
         "envs": lambda command: actions.update(envs=envs_flags.add_actions(command)),
         "algorithms": lambda command: actions.update(
             algorithms=algorithms_flags.add_actions(command)
@@ -152,18 +172,52 @@ def _parsers() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
 
 def _add_compare(command: Parser) -> None:
     what = command.add_argument_group("what to compare")
-    what.add_argument(
-        "--algorithms",
-        action="append",
-        metavar="NAMES",
-        help="with commas between them, or repeated; all: every one that ships "
-        "(default: grpo,ppo,reinforce)",
-    )
-    _add_places(what, repeated="; repeatable")
+    add_algorithms(what)
+    add_places(what, repeated="; repeatable")
     what.add_argument(
         "--seeds", metavar="N", help="3 means 0, 1 and 2; or a list: 0,4,7 (default: 3)"
     )
-    _add_running(command)
+    what.add_argument(
+        "--no-control",
+        action="store_false",
+        dest="control",
+        help="do not run the first algorithm twice to see what chance alone makes",
+    )
+    what.add_argument(
+        "--max-parallel",
+        metavar="N",
+        help="runs at a time, where times do not matter: they are compared only if it is 1 "
+        "(default: 1)",
+    )
+    what.add_argument(
+        "--no-audit",
+        action="store_false",
+        dest="audit",
+        help="do not count memory and FLOPs in short runs of their own",
+    )
+    what.add_argument(
+        "--tuned",
+        type=Path,
+        metavar="DIR",
+        help="give each algorithm what bakeoff tune chose for it in DIR (default: the defaults)",
+    )
+    add_running(command)
+
+
+def _add_tune(command: Parser) -> None:
+    what = command.add_argument_group("what to tune")
+    add_algorithms(what)
+    add_places(what, repeated="; repeatable")
+    tune_command.add_flags(command)
+    add_running(command)
+
+
+def _add_fit(command: Parser) -> None:
+    what = command.add_argument_group("what is to fit")
+    add_algorithms(what)
+    add_places(what, repeated="; repeatable")
+    fit_command.add_flags(command)
+    add_settings(command)
 
 
 def _add_train(command: Parser) -> None:
@@ -171,63 +225,9 @@ def _add_train(command: Parser) -> None:
     what.add_argument(
         "--algorithm", action="append", dest="algorithms", metavar="NAME", help="(default: grpo)"
     )
-    _add_places(what, repeated="")
+    add_places(what, repeated="")
     what.add_argument("--seed", dest="seeds", metavar="N", help="(default: 0)")
-    _add_running(command)
-
-
-def _add_places(what: argparse._ArgumentGroup, repeated: str) -> None:
-    what.add_argument(
-        "--env",
-        action="append",
-        dest="environments",
-        metavar="SPEC",
-        help=f"environment, with arguments if any{repeated} (default: bakeoff/Arithmetic-v0)",
-    )
-    what.add_argument(
-        "--model",
-        action="append",
-        dest="models",
-        metavar="NAME",
-        help=f"a name, a hub id or a local folder{repeated} (default: tiny)",
-    )
-    what.add_argument(
-        "--data", metavar="PATH", help="folder of data, for every environment that takes one"
-    )
-
-
-def _add_running(command: Parser) -> None:
-    run = command.add_argument_group("how to run it")
-    run.add_argument("--out", metavar="DIR", help="results folder (default: results/...)")
-    run.add_argument("--memory-limit", metavar="SIZE", help="end a run that holds more: 8GiB")
-    run.add_argument("--cell-timeout", metavar="SECONDS", help="end a run that takes longer")
-    run.add_argument("--retry", action="store_true", help="run what failed once more")
-    run.add_argument("--quiet", action="store_true", help="print the results only")
-    run.add_argument("--config", type=Path, metavar="FILE", help="YAML file; flags come before it")
-    run.add_argument(
-        "--print-config", action="store_true", help="print the resolved YAML, and stop"
-    )
-    settings = command.add_argument_group("settings, the same in all runs")
-    for name, knob in knobs().items():
-        choices, default = knob.metadata["choices"], knob.default
-        if command.prog.endswith(" train") and name == "checkpoint_every":
-            default = TRAIN_CHECKPOINT_EVERY
-        kind = str(knob.type).partition(" | ")[0]
-        shown = "" if default is None else f" (default: {default})"
-        settings.add_argument(
-            f"--{name.replace('_', '-')}",
-            dest=name,
-            metavar="|".join(choices) or {"int": "N", "float": "X"}.get(kind, "WORD"),
-            help=f"{knob.metadata['help']}{shown}".replace("%", "%%"),
-        )
-
-
-TRAIN_CHECKPOINT_EVERY = 20
-"""Updates between checkpoints of ``bakeoff train``: it is there for the model, too."""
-
-
-def _add_report(command: Parser) -> None:
-    command.add_argument("folder", type=Path, metavar="DIR", help="results folder")
+    add_running(command)
 
 
 def _add_models(command: Parser) -> None:

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from bakeoff.comparisons.running.grid import Experiment, normal_form
+from bakeoff.comparisons.budgets import budget_of, check_tokens
+from bakeoff.comparisons.cell.trackers.registry import require_trackers
+from bakeoff.comparisons.running.grid import Experiment, config_of, normal_form
 from bakeoff.errors import UsageError
 from bakeoff.plugins import Spec, making, parse_spec
 from bakeoff.training.config import AUTO_SANDBOX
@@ -39,23 +41,34 @@ def check(experiment: Experiment) -> None:
     sampler = experiment.config.get("sampler", "builtin")
     if sampler == "vllm":
         models.require_vllm("--sampler vllm")
+    require_trackers(experiment.trackers)
     running_programs = [name for name in experiment.environments if builds(name)]
     if running_programs:
         check_sandbox(experiment.config.get("sandbox", AUTO_SANDBOX), running_programs)
+    offset = experiment.config.get("eval_offset", 0)
+    for name in experiment.environments if offset else ():
+        if (size := held_out_items(name)) <= offset:
+            raise UsageError(
+                f"environment '{name}' has {size} held-out items: eval_offset {offset} leaves none"
+            )
     if experiment.memory_limit is not None and not Path("/proc/self/status").exists():
         raise UsageError("memory_limit needs /proc/<pid>/status, which only Linux has")
-    learned = [algorithms.ALGORITHMS.get(parse_spec(name).target) for name in experiment.algorithms]
-    if any(preset is not None and preset.on_gold for preset in learned):
+    presets = {
+        name: algorithms.ALGORITHMS.get(parse_spec(name).target) for name in experiment.algorithms
+    }
+    on_gold = [name for name, preset in presets.items() if preset is not None and preset.on_gold]
+    check_tokens(budget_of(experiment.config), on_gold)
+    if on_gold:
         for name in experiment.environments:
             check_gold(name)
-    group_size, updates = experiment.config["group_size"], experiment.config["updates"]
-    in_need = [
-        name
-        for name in experiment.algorithms
-        if group_size < 2 or _needs_torch(name) or updates <= algorithms.ALGORITHMS[name].warmup
-    ]
-    if in_need:
-        _check_in_process(in_need, group_size, updates, sampler)
+    in_need: dict[tuple[int, int], list[str]] = {}
+    for name in experiment.algorithms:
+        config = config_of(experiment, name)
+        size, updates = config["group_size"], config["updates"]
+        if size < 2 or _needs_torch(name) or updates <= algorithms.ALGORITHMS[name].warmup:
+            in_need.setdefault((size, updates), []).append(name)
+    for (size, updates), names in in_need.items():
+        _check_in_process(names, size, updates, sampler)
 
 
 @functools.cache
@@ -78,6 +91,16 @@ def builds(environment: str) -> bool:
                 raise UsageError(f"environment '{environment}' has no {split} items")
         built.close()
         return bool(built.needs_sandbox)
+
+
+@functools.cache
+def held_out_items(environment: str) -> int:
+    """Return how many held-out items an environment has; it is built for that."""
+    from bakeoff import envs
+
+    built = envs.make(environment)
+    built.close()
+    return built.size("eval")
 
 
 def check_gold(environment: str) -> None:

@@ -35,7 +35,8 @@ def record(experiment: Experiment) -> None:
     for name in names:
         try:
             env = make(name)
-            held_out = range(experiment.config["eval_items"])
+            first = experiment.config.get("eval_offset", 0)
+            held_out = range(first, first + experiment.config["eval_items"])
             evaluation = list(first_items(env, "eval", held_out, share))
             trained = range(MAX_ITEMS)
             asked[name] = list(first_items(env, "train", trained, share)), evaluation

@@ -1,50 +1,42 @@
-"""The driver: runs the cells of a comparison one at a time and keeps the results folder in order.
+"""The driver: has the cells of a comparison run, and keeps the results folder in order.
 
 A cell is a command in a fresh process, so that its peak memory is its own, and what kills it kills
-nothing else. Cells run alone, one after another: what else runs beside a timed cell is in its
-times. The driver never imports torch.
+nothing else. The driver never imports torch.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from bakeoff.comparisons.running import contamination, folder
+from bakeoff.comparisons.running import contamination, folder, neighbours
+from bakeoff.comparisons.running.attempts import pending
+from bakeoff.comparisons.running.audits import run_missing
 from bakeoff.comparisons.running.checks import CELL_MODULE, check, last_line
-from bakeoff.comparisons.running.endings import advice, progress_of, status_of_killed, tail
+from bakeoff.comparisons.running.content import with_content
+from bakeoff.comparisons.running.endings import progress_of
 from bakeoff.comparisons.running.grid import CellSpec, Experiment, cells
-from bakeoff.comparisons.running.process import interruptions, watch
+from bakeoff.comparisons.running.preflight import Outlook, outlook, refuse
+from bakeoff.comparisons.running.process import interruptions
 from bakeoff.comparisons.running.progress import CellRow, Screen, shown
+from bakeoff.comparisons.running.room import writing
+from bakeoff.comparisons.running.share import check_share
+from bakeoff.comparisons.running.stale import CHOICES, due_with_stale
+from bakeoff.comparisons.running.work import Site, run_all
 from bakeoff.comparisons.wording import NO_SANDBOX
-from bakeoff.errors import UsageError
-from bakeoff.training.config import AUTO_SANDBOX
+from bakeoff.errors import UsageError, unknown
 
 CELL_COMMAND = (sys.executable, "-P", "-m", CELL_MODULE)
 FETCHED_MODELS = ("smollm2",)
-LOG_LINES = 12
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where and how cells run: their folder, their command, the lock they inherit."""
-
-    out: Path
-    command: Sequence[str]
-    lock: int
-    timeout_s: float | None
-    stop: Callable[[], bool]
 
 
 def run(
     experiment: Experiment,
     *,
-    retry: bool = False,
+    only: str | None = None,
+    stale: str | None = None,
     quiet: bool = False,
     command: Sequence[str] = CELL_COMMAND,
 ) -> Path:
@@ -52,37 +44,40 @@ def run(
 
     Args:
         experiment: what to compare; ``bakeoff.comparisons.running.grid.plan`` makes one.
-        retry: run the cells that failed once more as well.
+        only: ``failed``: run the cells that failed once more, and no others.
+        stale: what becomes of runs that were made by other code than these would be: ``keep`` or
+            ``rerun``. By default such a folder is refused.
         quiet: print nothing.
         command: what runs a cell; the cell's folder is added to it.
 
     Raises:
         UsageError: the comparison is not possible; nothing has been written or lost.
+        OSError: the folder cannot be written, or not any more; what had ended is intact.
         KeyboardInterrupt: it was interrupted; what had ended is intact, and another call goes on.
     """
-    from bakeoff.comparisons.report import report
-
+    if stale is not None and stale not in CHOICES:
+        raise unknown("--stale", stale, CHOICES)
     check(experiment)
-    unended = folder.pending(experiment.out, cells(folder.settle(experiment)), retry=retry)
+    check_share(experiment)
+    if only is not None and not (experiment.out / "cells").is_dir():
+        raise UsageError(f"--only {only}: nothing has been run in {experiment.out}; leave it out")
+    unended = pending(experiment.out, cells(folder.settle(experiment)), only=only)
     fetch_models({cell.model for cell in unended})
-    with folder.locked(experiment.out) as lock:
+    with writing(experiment.out), folder.locked(experiment.out) as lock:
         experiment = folder.settle(experiment)
-        grid = cells(experiment)
-        due = folder.pending(experiment.out, grid, retry=retry)
+        grid = with_content(cells(experiment))
+        due = pending(experiment.out, grid, only=only)
+        grid, due = due_with_stale(experiment.out, grid, due, stale)
+        # a command of one's own may hold anything
+        seen = outlook(experiment, due) if tuple(command) == CELL_COMMAND else Outlook()
         folder.record(experiment)
         folder.record_host(experiment.out)
+        for cell, prediction in seen.refused:
+            refuse(experiment.out, cell, prediction)
+        due = seen.without_refused(due)
         if due:
             contamination.record(experiment)
-        rows = [_row(experiment.out, cell, due) for cell in grid]
-        with interruptions() as stop:
-            timeout_s = experiment.cell_timeout
-            site = Site(experiment.out, command, lock, timeout_s, stop)
-            with shown(rows, quiet=quiet) as screen:
-                _announce(screen, experiment.out, grid, due)
-                _run_all(site, rows, screen)
-            if stop():
-                raise KeyboardInterrupt
-            report.write(experiment.out)
+        _run(experiment, grid, due, lock, quiet=quiet, command=command, notes=seen.notes)
     return experiment.out
 
 
@@ -106,92 +101,51 @@ def statuses(experiment: Experiment) -> list[str | None]:
     return [None if status is None else str(status["status"]) for status in found]
 
 
-def _run_all(site: Site, rows: Sequence[CellRow], screen: Screen) -> None:
-    for row in rows:
-        if row.status != "waiting":
-            continue
-        if site.stop():
-            return
-        status = _run_cell(site, row, screen)
-        screen.ended(row)
-        _explain(screen, folder.place(site.out, row.cell), status)
-        _rebuild(site.out, screen)
+def _run(
+    experiment: Experiment,
+    grid: Sequence[CellSpec],
+    due: Sequence[CellSpec],
+    lock: int,
+    *,
+    quiet: bool,
+    command: Sequence[str],
+    notes: Sequence[str],
+) -> None:
+    """Run the cells that are due, and write the report of all."""
+    from bakeoff.comparisons.report import report
+
+    out = experiment.out
+    rows = [row for cell in grid if (row := _row(out, cell, due)) is not None]
+    with neighbours.seen(out) as others, interruptions() as stop:
+        site = Site(out, command, lock, experiment.cell_timeout, experiment.max_parallel, stop)
+        with shown(rows, quiet=quiet) as screen:
+            _announce(screen, out, rows)
+            for note in notes:
+                screen.note(f"! {note}")
+            run_all(site, rows, screen, others)
+            if experiment.audit:
+                run_missing(experiment, site, screen)
+        if stop():
+            raise KeyboardInterrupt
+        report.write(out)
 
 
-def _run_cell(site: Site, row: CellRow, screen: Screen) -> dict[str, Any]:
-    """Run one cell and return its status, which is on disk by then whatever became of it."""
-    row.cell = cell = folder.prepare(site.out, row.cell)
-    place = folder.place(site.out, cell)
-    row.status = "running"
-    screen.started(row)
-
-    def polled(elapsed_s: float) -> None:
-        row.see(elapsed_s, progress_of(place))
-        screen.polled(row)
-
-    ending = watch(
-        [*site.command, str(place.resolve())],
-        log=place / "log.txt",
-        environment=_variables(cell.config),
-        timeout_s=site.timeout_s,
-        memory_limit_bytes=cell.memory_limit_bytes,
-        on_poll=polled,
-        stop=site.stop,
-        inherit=(site.lock,),
-    )
-    try:
-        status = folder.status(site.out, cell)
-    except UsageError:
-        status = None  # what the cell left is unreadable: it counts as having left nothing
-    if status is None:
-        status = status_of_killed(cell, ending, place)
-        folder.write_json(place / "status.json", status)
-    row.status = status["status"]
-    row.see(ending.wall_s, progress_of(place))
-    return status
-
-
-def _variables(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the environment variables of a cell; the sandbox is never the shell's, unrecorded."""
-    own = {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
-    own["BAKEOFF_SANDBOX"] = config.get("sandbox", AUTO_SANDBOX)
-    if config["threads"]:
-        own["OMP_NUM_THREADS"] = str(config["threads"])
-    return {**os.environ, **own}
-
-
-def _row(out: Path, cell: CellSpec, due: Sequence[CellSpec]) -> CellRow:
-    ended = folder.status(out, cell)
-    if cell in due or ended is None:
+def _row(out: Path, cell: CellSpec, due: Sequence[CellSpec]) -> CellRow | None:
+    """Return what is shown of a cell, ``None`` if it is neither to run nor has ended."""
+    if any(cell.cell_id == one.cell_id for one in due):
         return CellRow(cell)
+    ended = folder.status(out, cell)
+    if ended is None:
+        return None
     progress = progress_of(folder.place(out, cell))
     return CellRow(cell, ended["status"], ended.get("wall_s") or 0.0, progress)
 
 
-def _announce(screen: Screen, out: Path, grid: Sequence[CellSpec], due: Sequence[CellSpec]) -> None:
+def _announce(screen: Screen, out: Path, rows: Sequence[CellRow]) -> None:
+    due = [row.cell for row in rows if row.status == "waiting"]
     count = f"{len(due)} cell{'' if len(due) == 1 else 's'}"
-    done = len(grid) - len(due)
-    rest = f"; {done} of {len(grid)} have ended already" if done else ""
+    done = len(rows) - len(due)
+    rest = f"; {done} of {len(rows)} have ended already" if done else ""
     screen.note(f"{count} to run in {out}{rest}")
     if any(cell.config.get("sandbox") == "none" for cell in due):
         screen.note(f"! {NO_SANDBOX}")
-
-
-def _explain(screen: Screen, place: Path, status: Mapping[str, Any]) -> None:
-    """Say why a cell failed: the message, the end of its log, what to try."""
-    if status["status"] in ("ok", "interrupted"):
-        return
-    lines = [f"    {line}" for line in tail(place / "log.txt", LOG_LINES)]
-    message = f"  {status['status']}: {status.get('error_message') or 'no message'}"
-    screen.note("\n".join([message, f"  the end of {place / 'log.txt'}:", *lines]))
-    screen.note(f"  {advice(status)}")
-
-
-def _rebuild(out: Path, screen: Screen) -> None:
-    """Bring the tables up to date; they are derived, so trouble here must not stop the grid."""
-    from bakeoff.comparisons import tables
-
-    try:
-        tables.rebuild(out)
-    except Exception as error:
-        screen.note(f"  the tables could not be rebuilt yet: {type(error).__name__}: {error}")

@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bakeoff.comparisons.budgets import budget_of
 from bakeoff.comparisons.running.folder import read_json
 from bakeoff.comparisons.running.grid import CellSpec
 from bakeoff.comparisons.running.host import host
 from bakeoff.comparisons.running.process import Ending
+from bakeoff.comparisons.running.room import DISK_FULL
 from bakeoff.comparisons.schema import RUNS_COLUMNS
+from bakeoff.comparisons.tables import file_hashes
 from bakeoff.errors import UsageError
 
 TAIL_BYTES = 16_384
@@ -25,7 +28,7 @@ def status_of_killed(cell: CellSpec, ending: Ending, folder: Path) -> dict[str, 
     ended = datetime.now(UTC)
     started = ended - timedelta(seconds=ending.wall_s)
     progress = progress_of(folder)
-    facts = host()
+    facts, budget = host(), budget_of(cell.config)
     known = {
         name: getattr(cell, name) for name in CellSpec.__dataclass_fields__ if name in RUNS_COLUMNS
     }
@@ -37,8 +40,8 @@ def status_of_killed(cell: CellSpec, ending: Ending, folder: Path) -> dict[str, 
             if key in RUNS_COLUMNS
         },
         **known,
-        "budget_kind": "updates",
-        "budget_value": cell.config["updates"],
+        "budget_kind": budget.kind,
+        "budget_value": budget.value,
         "status": status,
         "exit_code": ending.exit_code,
         "error_type": error_type,
@@ -49,6 +52,7 @@ def status_of_killed(cell: CellSpec, ending: Ending, folder: Path) -> dict[str, 
         "peak_rss_bytes": ending.peak_rss_bytes,
         "updates": progress.get("update"),
         "completion_tokens": progress.get("completion_tokens"),
+        "files_sha256": file_hashes(folder),
     }
 
 
@@ -78,14 +82,15 @@ def advice(status: Mapping[str, Any]) -> str:
     if status.get("status") == "error" and status.get("exit_code") == -signal.SIGKILL:
         return (
             "The system killed it, most likely for memory: try a smaller --micro-batch and "
-            "--sample-batch, then --retry."
+            "--sample-batch, then --only failed."
         )
     return {
         "oom": "Try a smaller --micro-batch and --sample-batch (in a new --out), or a higher "
-        "--memory-limit with --retry.",
-        "timeout": "Try a longer --cell-timeout with --retry, or fewer --updates in a new --out.",
+        "--memory-limit with --only failed.",
+        "timeout": "Try a longer --cell-timeout with --only failed, or fewer --updates in a new "
+        "--out.",
         "diverged": "Try a smaller --learning-rate or --max-grad-norm, in a new --out.",
-        "error": "Once its cause is mended, --retry runs it again.",
+        "error": "Once its cause is mended, --only failed runs it again.",
     }.get(str(status.get("status")), "")
 
 
@@ -100,6 +105,8 @@ def _why(cell: CellSpec, ending: Ending, last: list[str]) -> tuple[str, str, str
     if ending.reason == "interrupted":
         return "interrupted", "Interrupted", "stopped by the user; the same command goes on"
     code = ending.exit_code
+    if code == DISK_FULL:
+        return "interrupted", "DiskFull", "it could not write into its folder"
     how = f"killed by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
     words = f"; last line of the log: {last[0]}" if last else "; its log is empty"
     return "error", "Killed", f"{how} and left no status{words}"

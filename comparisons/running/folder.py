@@ -15,7 +15,6 @@ import dataclasses
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,9 +25,6 @@ from bakeoff.comparisons.running.host import host
 from bakeoff.comparisons.schema import SCHEMA_VERSION
 from bakeoff.errors import UsageError
 from bakeoff.training.config import knobs
-
-RESUMABLE = ("interrupted", "timeout", "oom")
-"""Cut off from outside: such a cell may go on from its checkpoint; any other starts anew."""
 
 LISTS = ("algorithms", "environments", "models", "seeds")
 
@@ -53,6 +49,13 @@ def settle(experiment: Experiment) -> Experiment:
                 f"{experiment.out} was made with {key}={_text(before)}, not {key}={_text(now)}: "
                 "only equal settings can be compared; use another --out, or the same setting"
             )
+    for name in experiment.algorithms:
+        before, now = recorded["own"].get(name, {}), experiment.own.get(name, {})
+        if name in recorded["algorithms"] and before != now:
+            raise UsageError(
+                f"{experiment.out} was made with {_own_text(before)} for {name} alone, not "
+                f"{_own_text(now)}; use another --out, or the same settings"
+            )
     return dataclasses.replace(experiment, name=recorded["name"])
 
 
@@ -70,6 +73,9 @@ def record(experiment: Experiment) -> None:
         "memory_limit": experiment.memory_limit,
         "cell_timeout": experiment.cell_timeout,
         "config": dict(experiment.config),
+        "own": {**before.get("own", {}), **experiment.own},
+        "own_reason": experiment.own_reason or before.get("own_reason", ""),
+        "control": experiment.control,
     }
     write_json(experiment.out / "experiment.json", {**rest, **union})
 
@@ -133,47 +139,19 @@ def status(out: Path, cell: CellSpec) -> dict[str, Any] | None:
     return found
 
 
-def pending(out: Path, grid: list[CellSpec], *, retry: bool) -> list[CellSpec]:
-    """Return the cells to run: not ended or interrupted ones, and with ``retry`` all but ``ok``."""
-    again = {cell.cell_id: status(out, cell) for cell in grid}
-
-    def due(found: dict[str, Any] | None) -> bool:
-        return (
-            found is None or found["status"] == "interrupted" or (retry and found["status"] != "ok")
-        )
-
-    return [cell for cell in grid if due(again[cell.cell_id])]
-
-
-def prepare(out: Path, cell: CellSpec) -> CellSpec:
-    """Make a cell's folder ready for its next attempt and return the cell with its number."""
-    folder = place(out, cell)
-    ended = status(out, cell)
-    try:
-        before = read_json(folder / "spec.json")
-    except UsageError:
-        before = None  # it is written anew below
-    if ended is not None and ended["status"] not in RESUMABLE:
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "status.json").unlink(missing_ok=True)
-    if not any(folder.glob("checkpoint*")):  # else the next attempt goes on, and so does its clock
-        (folder / "progress.json").unlink(missing_ok=True)
-    attempts = before.get("attempt", 1) if before else 0
-    cell = dataclasses.replace(cell, attempt=attempts + 1)
-    write_json(folder / "spec.json", dataclasses.asdict(cell))
-    return cell
-
-
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON object whole or not at all."""
     part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(value, file, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)  # what there is room for is not wasted on half a file
+        raise
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -203,7 +181,8 @@ def _recorded(out: Path) -> dict[str, Any] | None:
         raise UsageError(f"cannot read {out}: {error.strerror}") from None
     try:
         found = read_json(path)
-        occupied = out.is_dir() and any(entry.name != ".lock" for entry in out.iterdir())
+        # hidden: the lock, and what a driver left half written that was killed or had no room
+        occupied = out.is_dir() and any(entry.name[0] != "." for entry in out.iterdir())
     except UsageError as error:
         raise UsageError(f"{error}, or use another --out (its cells are untouched)") from None
     except OSError as error:
@@ -219,7 +198,7 @@ def _recorded(out: Path) -> dict[str, Any] | None:
         raise UsageError(
             f"{path} has schema_version {version}, not {SCHEMA_VERSION}; use another --out"
         )
-    shapes = {"name": str, "config": dict} | dict.fromkeys(LISTS, list)
+    shapes = {"name": str, "config": dict, "own": dict} | dict.fromkeys(LISTS, list)
     for key, shape in shapes.items():
         if not isinstance(found.get(key), shape):
             raise UsageError(f"{path} is broken (no '{key}'); repair it or use another --out")
@@ -228,6 +207,10 @@ def _recorded(out: Path) -> dict[str, Any] | None:
 
 def _text(value: object) -> str:
     return "default" if value is None else str(value)
+
+
+def _own_text(own: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={_text(value)}" for key, value in own.items()) or "nothing"
 
 
 def _line(error: Exception) -> str:

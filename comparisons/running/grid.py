@@ -10,19 +10,36 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bakeoff.comparisons.cell.trackers.registry import known_trackers
+from bakeoff.comparisons.running.given import (
+    check_beside,
+    distinct,
+    distinct_seeds,
+    listed,
+    own_settings,
+)
 from bakeoff.comparisons.schema import SCHEMA_VERSION
 from bakeoff.errors import UsageError
 from bakeoff.plugins import Spec, parse_spec
 from bakeoff.training.config import flat, train_config
 
-MAX_SEEDS = 1_000
-"""More than these is one seed that was taken for a number of them."""
+BESIDE: Mapping[str, Any] = {
+    "memory_limit": None,
+    "cell_timeout": None,
+    "max_parallel": 1,
+    "own": {},
+    "own_reason": "",
+    "control": True,
+    "audit": True,
+    "tuning_trials": 0,
+    "trackers": (),
+}
+"""What a comparison is told beside its knobs, fields of ``Experiment``, with the defaults."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +55,15 @@ class Experiment:
         name: what the comparison is called in the tables; the folder's name when it was made.
         memory_limit: bytes a cell may hold at its peak, or ``None``.
         cell_timeout: seconds a cell may take, or ``None``.
+        max_parallel: how many cells run at a time.
+        own: knobs that an algorithm alone gets in place of those in ``config``, by its spec; only
+            algorithms for which something differs are in it.
+        own_reason: why they differ, such as "tuned"; empty if none does.
+        control: whether the first algorithm runs twice for each environment, model and seed: an
+            A/A control, whose differences are those of chance and of the machine.
+        audit: whether bytes and FLOPs are counted, in short runs beside the others.
+        tuning_trials: trials after which the settings of each algorithm were chosen; 0: none.
+        trackers: what runs are shown in besides their files; names, see ``known_trackers``.
     """
 
     algorithms: tuple[str, ...]
@@ -49,6 +75,13 @@ class Experiment:
     name: str
     memory_limit: int | None = None
     cell_timeout: float | None = None
+    max_parallel: int = 1
+    own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    own_reason: str = ""
+    control: bool = False
+    audit: bool = False
+    tuning_trials: int = 0
+    trackers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +89,9 @@ class CellSpec:
     """One run: what ``spec.json`` tells the cell's process.
 
     ``pair_id`` names what is paired across algorithms: environment, model, seed and repeat.
+    ``config`` holds every knob of this run, ``own`` those of them that its algorithm alone was
+    given; ``config_sha256`` is of the knobs that all share. A ``repeat`` above 0 is an A/A control.
+    ``content`` is filled in when the cell is to run; see ``bakeoff.comparisons.running.content``.
     """
 
     experiment: str
@@ -68,6 +104,14 @@ class CellSpec:
     pair_id: str
     config: Mapping[str, Any] = field(repr=False)
     config_sha256: str
+    own: Mapping[str, Any] = field(default_factory=dict)
+    own_reason: str = ""
+    content: Mapping[str, str] = field(default_factory=dict, repr=False)
+    content_sha256: str = ""
+    code_sha256: str = ""
+    parallel: int = 1
+    tuning_trials: int = 0
+    trackers: tuple[str, ...] = ()
     memory_limit_bytes: int | None = None
     repeat: int = 0
     attempt: int = 1
@@ -81,14 +125,13 @@ def plan(
     models: Iterable[str] = ("tiny",),
     seeds: int | Iterable[int] = 3,
     out: Path | str | None = None,
-    memory_limit: int | None = None,
-    cell_timeout: float | None = None,
-    **knobs: Any,
+    **settings: Any,
 ) -> Experiment:
     """Return a checked comparison; ``seeds=3`` means the seeds 0, 1 and 2.
 
     Names are put into their one text form here; whether they exist is for
-    ``bakeoff.comparisons.running.checks`` to say.
+    ``bakeoff.comparisons.running.checks`` to say. There is a control only where there are at least
+    two algorithms and two seeds. ``settings`` are those of ``BESIDE`` and every knob.
 
     Raises:
         UsageError: an unknown or ill-valued knob, an empty or doubled list, a malformed name.
@@ -97,41 +140,64 @@ def plan(
         >>> plan(algorithms=["grpo:clip=0.1"], seeds=2, updates=3).seeds
         (0, 1)
     """
-    algorithms = _distinct("algorithm", map(normal_form, algorithms))
-    environments = _distinct("environment", map(normal_form, environments))
-    models = _distinct("model", models)
-    for name, limit in (("memory_limit", memory_limit), ("cell_timeout", cell_timeout)):
-        if limit is not None and not 0 < limit < float("inf"):
-            raise UsageError(f"{name} must be above 0, not {limit}")
+    algorithms = distinct("algorithm", map(normal_form, listed("algorithms", algorithms)))
+    environments = distinct("environment", map(normal_form, listed("environments", environments)))
+    models = distinct("model", listed("models", models))
+    beside = {name: settings.pop(name, default) for name, default in BESIDE.items()}
+    check_beside(beside)
     folder = Path(out) if out is not None else default_out(environments, models)
+    found_seeds, config = distinct_seeds(seeds), flat(train_config(settings))
+    own = {normal_form(name): values for name, values in beside["own"].items()}
+    beside["own"] = own_settings(own, config, algorithms)
+    if not (beside["own"] or beside["tuning_trials"]):
+        beside["own_reason"] = ""
+    beside["trackers"] = known_trackers(listed("trackers", beside["trackers"]))
+    beside["control"] &= len(algorithms) > 1 and len(found_seeds) > 1
     return Experiment(
-        algorithms,
-        environments,
-        models,
-        _seeds(seeds),
-        flat(train_config(knobs)),
-        folder,
-        folder.resolve().name,
-        memory_limit,
-        cell_timeout,
+        algorithms=algorithms,
+        environments=environments,
+        models=models,
+        seeds=found_seeds,
+        config=config,
+        out=folder,
+        name=folder.resolve().name,
+        **beside,
     )
+
+
+def config_of(experiment: Experiment, algorithm: str) -> dict[str, Any]:
+    """Return every knob of an algorithm's runs: the shared ones, and its own in their place.
+
+    Example:
+        >>> own = {"ppo": {"group_size": 4}}
+        >>> config_of(plan(algorithms=["grpo", "ppo"], own=own), "ppo")["group_size"]
+        4
+    """
+    return flat(train_config({**experiment.config, **experiment.own.get(algorithm, {})}))
 
 
 def cells(experiment: Experiment) -> list[CellSpec]:
     """Return the cells in the order in which they run.
 
     Example:
-        >>> grid = cells(plan(algorithms=["grpo", "ppo"], seeds=2))
+        >>> grid = cells(plan(algorithms=["grpo", "ppo"], seeds=2, control=False))
         >>> [(cell.seed, cell.algorithm) for cell in grid]
         [(0, 'grpo'), (0, 'ppo'), (1, 'ppo'), (1, 'grpo')]
+        >>> len(cells(plan(algorithms=["grpo", "ppo"], seeds=2)))  # grpo once more for each seed
+        6
     """
+    lanes = [(name, 0) for name in experiment.algorithms]
+    if experiment.control:
+        lanes.append((experiment.algorithms[0], 1))
     found = []
     for environment in experiment.environments:
         for model in experiment.models:
             for place, seed in enumerate(experiment.seeds):
-                shift = place % len(experiment.algorithms)
-                order = experiment.algorithms[shift:] + experiment.algorithms[:shift]
-                found += [_cell(experiment, name, environment, model, seed) for name in order]
+                shift = place % len(lanes)
+                found += [
+                    _cell(experiment, lane, environment, model, seed)
+                    for lane in lanes[shift:] + lanes[:shift]
+                ]
     return found
 
 
@@ -169,12 +235,15 @@ def sha256(value: object) -> str:
 
 
 def _cell(
-    experiment: Experiment, algorithm: str, environment: str, model: str, seed: int
+    experiment: Experiment, lane: tuple[str, int], environment: str, model: str, seed: int
 ) -> CellSpec:
+    algorithm, repeat = lane
     config_sha256 = sha256(experiment.config)
-    identity = [algorithm, environment, model, seed, 0, config_sha256]
-    words = [_slug(algorithm), _slug(environment), _slug(model), f"s{seed}", sha256(identity)[:8]]
-    cell_id = "-".join(words)
+    own = experiment.own.get(algorithm, {})
+    identity = [algorithm, environment, model, seed, repeat, config_sha256, *([own] if own else [])]
+    words = [_slug(algorithm), _slug(environment), _slug(model), f"s{seed}"]
+    words += [f"r{repeat}"] if repeat else []
+    cell_id = "-".join([*words, sha256(identity)[:8]])
     return CellSpec(
         experiment=experiment.name,
         cell_id=cell_id,
@@ -183,9 +252,14 @@ def _cell(
         environment=environment,
         model=model,
         seed=seed,
-        pair_id=f"{environment} {model} seed={seed} repeat=0",
-        config=experiment.config,
+        pair_id=f"{environment} {model} seed={seed} repeat={repeat}",
+        repeat=repeat,
+        config=config_of(experiment, algorithm),
         config_sha256=config_sha256,
+        own=own,
+        own_reason=experiment.own_reason if own or experiment.tuning_trials else "",
+        tuning_trials=experiment.tuning_trials,
+        trackers=experiment.trackers,
         memory_limit_bytes=experiment.memory_limit,
     )
 
@@ -196,30 +270,3 @@ def _slug(name: str) -> str:
     values = (f"{key}-{value}" for key, value in sorted(spec.arguments.items()))
     words = [spec.target.rstrip("/").split("/")[-1], *(text for text in values if "/" not in text)]
     return re.sub(r"[^a-z0-9.]+", "-", "-".join(words).lower()).strip("-.")[:32].strip("-.")
-
-
-def _distinct(kind: str, names: Iterable[str]) -> tuple[str, ...]:
-    found = tuple(names)
-    if not found:
-        raise UsageError(f"at least one {kind} is needed")
-    name, times = Counter(found).most_common(1)[0]
-    if times > 1:
-        raise UsageError(f"{kind} '{name}' is given {times} times")
-    return found
-
-
-def _seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
-    if isinstance(seeds, int) and seeds > MAX_SEEDS:
-        raise UsageError(
-            f"{seeds} seeds are more than {MAX_SEEDS}; for that one seed write '{seeds},'"
-        )
-    found = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-    if not found:
-        raise UsageError(f"at least one seed is needed (seeds={seeds})")
-    for seed in found:
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise UsageError(f"a seed is a whole number from 0 on, not {seed!r}")
-    seed, times = Counter(found).most_common(1)[0]
-    if times > 1:
-        raise UsageError(f"seed {seed} is given {times} times")
-    return found

@@ -65,38 +65,88 @@ def watch(
         stop: asked as often; the processes are ended as ``interrupted`` once it says yes.
         inherit: file descriptors that it keeps open.
     """
-    start = time.monotonic()
-    peak: int | None = None
-    reason: Reason = "exited"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=dict(environment),
-            start_new_session=True,
-            pass_fds=inherit,
-        )
+    watched = Watched(command, log=log, environment=environment, inherit=inherit)
+    watched.timeout_s, watched.memory_limit_bytes = timeout_s, memory_limit_bytes
     try:
-        while process.poll() is None:
-            elapsed_s = time.monotonic() - start
-            peak = max(filter(None, (peak, peak_rss_bytes(process.pid))), default=None)
-            if timeout_s is not None and elapsed_s > timeout_s:
-                reason = "timeout"
-                break
-            if memory_limit_bytes is not None and (peak or 0) > memory_limit_bytes:
-                reason = "oom"
-                break
-            if stop():
-                reason = "interrupted"
-                break
-            on_poll(elapsed_s)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(POLL_S)
+        while (ending := watched.poll(stop=stop())) is None:
+            on_poll(watched.elapsed_s)
+            watched.wait(POLL_S)
     finally:
-        end_group(process)
-    return Ending(reason, process.returncode, time.monotonic() - start, peak)
+        watched.end()
+    return ending
+
+
+class Watched:
+    """A process that was started, and is asked now and then whether it has ended.
+
+    Attributes:
+        timeout_s: seconds it may take, if there is a limit.
+        memory_limit_bytes: resident memory it may reach, if there is a limit.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str],
+        inherit: Sequence[int] = (),
+    ) -> None:
+        """Start it; the arguments are those of ``watch``."""
+        self.timeout_s: float | None = None
+        self.memory_limit_bytes: int | None = None
+        self._start = time.monotonic()
+        self._peak: int | None = None
+        self._ended = False
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+                start_new_session=True,
+                pass_fds=inherit,
+            )
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since its start."""
+        return time.monotonic() - self._start
+
+    def poll(self, *, stop: bool = False) -> Ending | None:
+        """Return how it ended, ``None`` while it lives.
+
+        Over a limit, or if it is to stop, it is ended. Its children end with it.
+        """
+        reason: Reason | None = None
+        if self._process.poll() is not None:
+            reason = "exited"
+        else:
+            found = (self._peak, peak_rss_bytes(self._process.pid))
+            self._peak = max(filter(None, found), default=None)
+            memory = self.memory_limit_bytes
+            if self.timeout_s is not None and self.elapsed_s > self.timeout_s:
+                reason = "timeout"
+            elif memory is not None and (self._peak or 0) > memory:
+                reason = "oom"
+            elif stop:
+                reason = "interrupted"
+        if reason is None:
+            return None
+        self.end()
+        return Ending(reason, self._process.returncode, self.elapsed_s, self._peak)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it has ended, but no longer than that."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+
+    def end(self) -> None:
+        """End it and its children, whatever state they are in; twice is as good as once."""
+        if not self._ended:
+            end_group(self._process)
+            self._ended = True
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bakeoff.comparisons.budgets import budget_of, ends_runs
 from bakeoff.comparisons.running.grid import CellSpec
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class CellRow:
         status: ``waiting``, ``running``, or how it ended.
         elapsed_s: seconds it has taken, or took.
         progress: its ``progress.json``.
-    first: seconds and finished updates when it was first seen to have finished one; what came
+    first: seconds, and how far it was, when it was first seen to have finished an update; what came
         before, such as imports, says nothing about the pace.
     """
 
@@ -36,13 +37,13 @@ class CellRow:
     status: str = "waiting"
     elapsed_s: float = 0.0
     progress: Mapping[str, Any] = field(default_factory=dict)
-    first: tuple[float, int] | None = None
+    first: tuple[float, float] | None = None
 
     def see(self, elapsed_s: float, progress: Mapping[str, Any]) -> None:
         """Take note of how far the cell is."""
         self.elapsed_s, self.progress = elapsed_s, progress
         if self.first is None and progress.get("update"):
-            self.first = elapsed_s, progress["update"]
+            self.first = elapsed_s, _way(progress)[0]
 
 
 class Screen:
@@ -66,17 +67,16 @@ class Lines(Screen):
 
     def __init__(self, rows: Sequence[CellRow]) -> None:
         self.rows = rows
-        self._last_s = 0.0
+        self._last_s: dict[str, float] = {}
 
     def started(self, row: CellRow) -> None:
         """Say that a cell has started."""
-        self._last_s = 0.0
         self._say(row, "starts")
 
     def polled(self, row: CellRow) -> None:
         """Say how far a cell is, if the last line is 10 s old."""
-        if row.elapsed_s - self._last_s >= LINE_EVERY_S:
-            self._last_s = row.elapsed_s
+        if row.elapsed_s - self._last_s.get(row.cell.cell_id, 0.0) >= LINE_EVERY_S:
+            self._last_s[row.cell.cell_id] = row.elapsed_s
             eta = remaining_s(self.rows)
             rest = "" if eta is None else f", the grid needs about {duration(eta)} more"
             self._say(row, f"{_words(row)}{rest}")
@@ -144,7 +144,7 @@ def remaining_s(rows: Sequence[CellRow]) -> float | None:
     """Return the seconds the grid will still need, or ``None`` while nothing is known of them.
 
     A cell that waits will take the mean time of those that ended ``ok``; if there is none yet, the
-    time that the running one is heading for.
+    time that the running one is heading for. Where several run at a time they share the rest.
     """
     ended = [row.elapsed_s for row in rows if row.status == "ok" and row.elapsed_s > 0]
     running = [row for row in rows if row.status == "running"]
@@ -156,7 +156,7 @@ def remaining_s(rows: Sequence[CellRow]) -> float | None:
     rest = sum(row.status == "waiting" for row in rows) * typical
     for row, seconds in zip(running, heading_for, strict=True):
         rest += max(0.0, (typical if seconds is None else seconds) - row.elapsed_s)
-    return rest
+    return rest / max(1, len(running))
 
 
 def duration(seconds: float) -> str:
@@ -194,18 +194,32 @@ def labels(rows: Sequence[CellRow]) -> dict[str, str]:
         key for key in ("environment", "model") if len({getattr(row.cell, key) for row in rows}) > 1
     ]
     return {
-        cell.cell_id: " ".join([cell.algorithm, *(getattr(cell, k) for k in keys), f"s{cell.seed}"])
+        cell.cell_id: " ".join(
+            [
+                cell.algorithm,
+                *(getattr(cell, k) for k in keys),
+                f"s{cell.seed}",
+                *(["again"] if cell.repeat else []),
+            ]
+        )
         for cell in (row.cell for row in rows)
     }
 
 
+def _way(progress: Mapping[str, Any]) -> tuple[float, float]:
+    """Return how far a cell is, and how far it has to go: in parts of the whole, or in updates."""
+    if progress.get("done_frac"):
+        return progress["done_frac"], 1.0
+    return progress.get("update") or 0, progress.get("updates") or 0
+
+
 def _heading_for_s(row: CellRow) -> float | None:
-    done, updates = row.progress.get("update"), row.progress.get("updates")
-    if row.first is None or not done or not updates or done == row.first[1]:
+    done, whole = _way(row.progress)
+    if row.first is None or not done or not whole or done == row.first[1]:
         return None
     first_s, first_done = row.first
     pace_s: float = (row.elapsed_s - first_s) / (done - first_done)
-    return first_s + pace_s * (float(updates) - first_done)
+    return first_s + pace_s * (whole - first_done)
 
 
 def _fields(row: CellRow) -> dict[str, str]:
@@ -214,9 +228,12 @@ def _fields(row: CellRow) -> dict[str, str]:
         return format(value, form) if isinstance(value, int | float) else ""
 
     done, updates = row.progress.get("update"), row.progress.get("updates", "?")
+    of = f"/{updates}"
+    if ends_runs(budget_of(row.cell.config)):
+        of = f" ({number('done_frac', '.0%')})"
     return {
         "status": row.status,
-        "update": "" if done is None else f"{done}/{updates}",
+        "update": "" if done is None else f"{done}{of}",
         "reward": number("reward", ".3f"),
         "eval": number("eval_score", ".3f"),
         "tokens/s": number("tokens_per_s", ".0f"),

@@ -3,6 +3,8 @@
 0, 10, 11, ...: ends ok      1: kills itself      2: hangs on its first attempt only
 3: hangs always              4: eats memory       5: diverges
 6: leaves half a status      7: exits without a status, after some words
+
+As an audit it ends ok at once.
 """
 
 from __future__ import annotations
@@ -14,7 +16,10 @@ import sys
 import time
 from pathlib import Path
 
-folder = Path(sys.argv[1])
+folder = Path(sys.argv[-1])
+if "--audit" in sys.argv:
+    (folder / "status.json").write_text('{"status": "ok", "exit_code": 0}')
+    sys.exit(0)
 spec = json.loads((folder / "spec.json").read_text())
 seed, attempt = spec["seed"], spec["attempt"]
 with (folder / "starts.txt").open("a") as file:

@@ -22,6 +22,8 @@ from bakeoff.comparisons.running.folder import place
 from bakeoff.comparisons.running.grid import cells, plan
 from bakeoff.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 FAKE = [sys.executable, str(Path(__file__).with_name("fake_cell.py"))]
 MIB = 2**20
 
@@ -100,16 +102,16 @@ def test_whatever_befalls_a_cell_it_keeps_a_row_and_the_others_finish(
 
 
 def test_what_has_ended_is_not_run_again_and_failures_only_on_request(tmp_path: Path) -> None:
-    def go(*, retry: bool) -> list[int]:
+    def go(only: str | None = None) -> list[int]:
         made = plan(algorithms=["grpo"], seeds=[0, 5], out=tmp_path / "out")
-        run(made, retry=retry, quiet=True, command=FAKE)
+        run(made, only=only, quiet=True, command=FAKE)
         return [len(starts(tmp_path / "out", seed)) for seed in (0, 5)]
 
-    assert go(retry=False) == [1, 1]
+    assert go() == [1, 1]
     before = status(tmp_path / "out", 0)
-    assert go(retry=False) == [1, 1]
-    # a retry of a failed cell starts in an empty folder: one start is on record, of attempt 2
-    assert go(retry=True) == [1, 1]
+    assert go() == [1, 1]
+    # a failed cell starts again in an empty folder: one start is on record, of attempt 2
+    assert go("failed") == [1, 1]
     assert status(tmp_path / "out", 0) == before
     (spec,) = (tmp_path / "out").glob("cells/*-s5-*/spec.json")
     assert json.loads(spec.read_text())["attempt"] == 2

@@ -23,7 +23,7 @@ SMALL = {
 
 
 def run(out: Path, **knobs: object) -> Comparison:
-    return compare(["grpo"], seeds=1, out=out, quiet=True, **{**SMALL, **knobs})
+    return compare(["grpo"], seeds=1, out=out, quiet=True, audit=False, **{**SMALL, **knobs})
 
 
 def evals(comparison: Comparison, update: int) -> list[tuple[str, float, int]]:

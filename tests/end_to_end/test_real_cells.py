@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bakeoff.comparisons import Comparison, compare
+from bakeoff.comparisons import compare, load
+from bakeoff.comparisons.report.check import findings
 
 FAILING = Path(__file__).with_name("failing.py")
 SMALL = {
@@ -26,7 +27,8 @@ SMALL = {
 
 def command(*arguments: str, out: Path) -> subprocess.CompletedProcess[str]:
     flags = [f"--{key.replace('_', '-')}={value}" for key, value in SMALL.items()]
-    line = [sys.executable, "-m", "bakeoff", "compare", *flags, "--out", str(out), *arguments]
+    line = [sys.executable, "-m", "bakeoff", "compare", "--no-audit", *flags, "--out", str(out)]
+    line += arguments
     return subprocess.run(line, capture_output=True, text=True, check=False)
 
 
@@ -70,6 +72,10 @@ def test_the_rest_of_the_grid_finishes(failed_grid: Path) -> None:
     assert row["updates"] == "2"
 
 
+def test_a_grid_in_which_cells_failed_passes_the_check(failed_grid: Path) -> None:
+    assert findings(failed_grid) == []
+
+
 def test_failed_runs_are_counted_in_the_summary(failed_grid: Path) -> None:
     summary = rows(failed_grid, "summary.csv")
 
@@ -78,7 +84,8 @@ def test_failed_runs_are_counted_in_the_summary(failed_grid: Path) -> None:
 
 
 def test_a_comparison_from_python_has_every_table_and_adds_up(tmp_path: Path) -> None:
-    result = compare(algorithms=("grpo", "ppo"), seeds=1, out=tmp_path / "r", quiet=True, **SMALL)
+    knobs = {**SMALL, "audit": False}
+    result = compare(algorithms=("grpo", "ppo"), seeds=1, out=tmp_path / "r", quiet=True, **knobs)
 
     assert set(result.runs["status"]) == {"ok"}
     for run_id, memory in result.memory.groupby("run_id"):
@@ -90,7 +97,8 @@ def test_a_comparison_from_python_has_every_table_and_adds_up(tmp_path: Path) ->
     ppo = critic.index.str.contains("ppo")
     assert (critic.loc[ppo, "critic_weights"] > 0).all()
     assert (critic.loc[~ppo, "critic_weights"] == 0).all()
-    assert Comparison.load(tmp_path / "r").summary.equals(result.summary)
+    assert load(tmp_path / "r").summary.equals(result.summary)
+    assert findings(tmp_path / "r") == []
     assert (tmp_path / "r" / "rewards.png").stat().st_size > 0
 
 
@@ -114,6 +122,7 @@ def test_finished_cells_are_not_run_again(failed_grid: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+@pytest.mark.slow  # the same to the bit, in one process: tests/unit/test_training.py
 def test_a_cell_killed_in_the_middle_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     """The curve of the resumed run has every update once, and its numbers are the whole run's.
 
@@ -127,7 +136,7 @@ def test_a_cell_killed_in_the_middle_goes_on_from_its_checkpoint(tmp_path: Path)
     died = subprocess.run([sys.executable, "-c", DIE_AFTER_ONE, str(cell)], check=False)
     assert died.returncode == -signal.SIGKILL
     progress = json.loads((cell / "progress.json").read_text())
-    progress |= {"elapsed_s": 1000, "cpu_s": 1000}
+    progress |= {"elapsed_s": 1000, "cpu_s": 1000, "peak_rss_bytes": 10**12}
     (cell / "progress.json").write_text(json.dumps(progress))
 
     assert command(*knobs, out=resumed).returncode == 0
@@ -140,6 +149,7 @@ def test_a_cell_killed_in_the_middle_goes_on_from_its_checkpoint(tmp_path: Path)
     (row,) = rows(resumed, "runs.csv")
     assert float(row["wall_s"]) > 1000  # of the attempt before, see below
     assert float(row["cpu_s"]) > 1000
+    assert row["peak_rss_bytes"] == str(10**12)
     assert row["completion_tokens"] == rows(whole, "runs.csv")[0]["completion_tokens"]
 
 

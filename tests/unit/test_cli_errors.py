@@ -9,6 +9,7 @@ import pytest
 from results_folder import write_grid
 
 from bakeoff.comparisons.cli import main
+from bakeoff.comparisons.schema import SCHEMA_VERSION
 
 
 def complaint(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
@@ -46,6 +47,7 @@ def complaint(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
         (["compare", "grpo"], ["'grpo'"]),
         (["compare", "--decay", "cosin"], ["'cosin'", "'cosine'"]),
         (["compare", "--sandbox", "off"], ["sandbox 'off'", "none"]),
+        (["compare", "--only", "failed", "--out", "none"], ["nothing has been run in none"]),
         (["compare", "--seeds", "0"], ["at least one seed"]),
         (["compare", "--seeds", "1,1"], ["seed 1"]),
         (["compare", "--seeds", "0,-1"], ["-1"]),
@@ -217,6 +219,17 @@ def test_other_settings_for_the_same_folder_are_refused_by_name(
     assert {path.name: path.read_bytes() for path in out.iterdir()} == {"experiment.json": before}
 
 
+def test_other_settings_of_one_algorithm_for_the_same_folder_are_refused_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = recorded(tmp_path / "out", own={"grpo": {"clip": 0.1}})
+    argv = ["compare", "--updates", "3", "--seeds", "1", "--out", str(out)]
+
+    line = complaint(capsys, [*argv, "--algorithms", "grpo"])
+
+    assert "was made with clip=0.1 for grpo alone, not nothing" in line
+
+
 @pytest.mark.parametrize(
     ("content", "named"),
     [
@@ -224,7 +237,7 @@ def test_other_settings_for_the_same_folder_are_refused_by_name(
         ("[]", "not a JSON object"),
         ("[" * 100_000, "experiment.json is broken"),
         ("{}", "schema_version"),
-        ('{"schema_version": 1, "name": "x"}', "no 'config'"),
+        (f'{{"schema_version": {SCHEMA_VERSION}, "name": "x"}}', "no 'config'"),
         ('{"schema_version": 99, "name": "x"}', "schema_version 99"),
     ],
 )

@@ -12,6 +12,7 @@ from bakeoff.comparisons.running.endings import advice, status_of_killed, tail
 from bakeoff.comparisons.running.grid import CellSpec, cells, plan
 from bakeoff.comparisons.running.process import Ending
 from bakeoff.comparisons.running.progress import CellRow, Lines, LiveTable, remaining_s, window
+from bakeoff.comparisons.running.room import DISK_FULL
 from bakeoff.comparisons.schema import RUNS_COLUMNS
 
 
@@ -41,6 +42,8 @@ def rows(*states: tuple[str, float, int]) -> Sequence[CellRow]:
         ([("ok", 40.0, 10), ("running", 10.0, 0), ("waiting", 0.0, 0)], 70.0),
         # a cell that failed after a second says nothing about the others
         ([("error", 1.0, 0), ("ok", 40.0, 10), ("waiting", 0.0, 0)], 40.0),
+        # two at a time share the rest: 40 s of the one that waits and 30 s + 20 s of these
+        ([("ok", 40.0, 10), ("running", 10.0, 0), ("running", 20.0, 0), ("waiting", 0.0, 0)], 45.0),
         # later than expected is not less than nothing
         ([("ok", 40.0, 10), ("running", 60.0, 0)], 0.0),
     ],
@@ -121,6 +124,7 @@ def test_a_logs_end_cannot_move_the_cursor_or_flood_the_screen(tmp_path: Path) -
         (Ending("timeout", -15, 2.0, 5), "timeout", ["2.0 s"]),
         (Ending("oom", -15, 2.0, 3 * 2**29), "oom", ["1.50 GiB", "1.00 GiB", str(3 * 2**29)]),
         (Ending("interrupted", -15, 2.0, None), "interrupted", ["the same command goes on"]),
+        (Ending("exited", DISK_FULL, 2.0, 5), "interrupted", ["could not write"]),
     ],
 )
 def test_a_cell_that_left_no_status_gets_one_that_says_why(
@@ -132,7 +136,8 @@ def test_a_cell_that_left_no_status_gets_one_that_says_why(
 
     found = status_of_killed(cell, ending, tmp_path)
 
-    assert tuple(found) == RUNS_COLUMNS  # every column of its row, in order, and no other
+    # every column of its row, in order, and the hashes of what it left
+    assert tuple(found) == (*RUNS_COLUMNS, "files_sha256")
     assert (found["status"], found["exit_code"]) == (status, ending.exit_code)
     assert [word for word in words if word not in found["error_message"]] == []
     assert (found["updates"], found["completion_tokens"], found["wall_s"]) == (4, 99, 2.0)

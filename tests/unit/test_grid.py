@@ -14,7 +14,7 @@ from bakeoff.errors import UsageError
 
 
 def test_algorithms_rotate_by_one_place_from_seed_to_seed() -> None:
-    grid = cells(plan(algorithms=["a", "b", "c"], seeds=3))
+    grid = cells(plan(algorithms=["a", "b", "c"], seeds=3, control=False))
 
     # a Latin square: every algorithm runs once at every place
     assert [cell.algorithm for cell in grid] == ["a", "b", "c", "b", "c", "a", "c", "a", "b"]
@@ -31,6 +31,7 @@ def test_every_combination_is_one_cell_with_an_id_of_its_own(
             environments=[f"me/E-v{i}" for i in range(n_environments)],
             models=[f"m{i}" for i in range(n_models)],
             seeds=n_seeds,
+            control=False,
         )
     )
 
@@ -38,6 +39,36 @@ def test_every_combination_is_one_cell_with_an_id_of_its_own(
     assert len({cell.cell_id for cell in grid}) == len(grid) == total
     # pairing leaves only the algorithm out: each pair_id is shared by all algorithms
     assert set(Counter(cell.pair_id for cell in grid).values()) == {n_algorithms}
+
+
+def test_the_first_algorithm_runs_twice_as_a_control_that_rotates_with_the_others() -> None:
+    grid = cells(plan(algorithms=["a", "b"], seeds=3))
+
+    # four rows of a b a': the order moves on by one place for each seed
+    expected = ["a", "b", "a'", "b", "a'", "a", "a'", "a", "b"]
+    assert [cell.algorithm + "'" * cell.repeat for cell in grid] == expected
+    assert len({cell.cell_id for cell in grid}) == 9
+
+
+def test_there_is_no_control_of_one_algorithm_or_one_seed() -> None:
+    assert not plan(algorithms=["a", "b"], seeds=1).control
+    assert not plan(algorithms=["a"], seeds=2).control
+    assert plan(algorithms=["a", "b"], seeds=2).control
+
+
+def test_settings_of_one_algorithm_alone_are_in_its_cells_and_in_no_other() -> None:
+    shared = {"algorithms": ["grpo", "ppo"], "seeds": 1}
+    own = {"ppo": {"group_size": 4, "updates": 40}}
+
+    plain = cells(plan(**shared))
+    tuned = cells(plan(**shared, own=own, own_reason="tuned"))
+
+    # 40 updates are what all have: only the group is ppo's own
+    assert tuned[0] == plain[0]
+    assert (tuned[1].own, tuned[1].own_reason) == ({"group_size": 4}, "tuned")
+    assert tuned[1].config == {**plain[1].config, "group_size": 4}
+    assert tuned[1].cell_id != plain[1].cell_id
+    assert tuned[1].config_sha256 == plain[1].config_sha256
 
 
 def test_a_cell_keeps_its_id_when_the_grid_grows() -> None:
@@ -92,6 +123,18 @@ def test_a_value_that_would_be_read_differently_later_is_refused() -> None:
         ({"update": 3}, "did you mean 'updates'"),
         ({"memory_limit": 0}, "memory_limit must be above 0"),
         ({"cell_timeout": float("nan")}, "cell_timeout must be above 0"),
+        ({"max_parallel": 0}, "max_parallel must be a whole number from 1 on"),
+        ({"control": "no"}, "control must be true or false"),
+        ({"memory_limit": "8GiB"}, "memory_limit must be a number above 0, not '8GiB'"),
+        ({"tuning_trials": "x"}, "tuning_trials must be a whole number from 0 on"),
+        ({"own_reason": 3}, "own_reason must be text"),
+        ({"algorithms": "grpo"}, r"algorithms are a list of names, \['grpo'\], not 'grpo'"),
+        ({"models": None}, "models are a list of names"),
+        ({"trackers": "wandb"}, r"trackers are a list of names, \['wandb'\]"),
+        ({"seeds": 1.5}, "seeds are a number"),
+        ({"own": {"grpo": 3}}, "own must be 'algorithm"),
+        ({"own": {"gpro": {"updates": 3}}}, "did you mean 'grpo'"),
+        ({"own": {"ppo": {"updates": 0}}}, "updates must be at least 1"),
     ],
 )
 def test_an_impossible_comparison_is_refused(wrong: dict[str, object], message: str) -> None:

@@ -12,10 +12,12 @@ from results_folder import write_grid
 
 from bakeoff.comparisons.cli import main
 from bakeoff.comparisons.report import report
-from bakeoff.comparisons.report.markdown import command
+from bakeoff.comparisons.report.again import command
 from bakeoff.comparisons.results import load
 from bakeoff.comparisons.running.grid import Experiment, cells, plan
 from bakeoff.comparisons.settings import config_text, experiment_of, read_config
+
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 TESTS = Path(__file__).resolve().parents[1]
 WITHOUT_SANDBOX = [sys.executable, str(TESTS / "without_sandbox.py"), sys.executable]
@@ -133,8 +135,7 @@ def without_isolation(out: Path) -> Path:
 
 
 def test_a_report_of_runs_without_isolation_begins_with_a_warning(tmp_path: Path) -> None:
-    report.write(without_isolation(tmp_path))
-    page = (tmp_path / "report.md").read_text()
+    page = report.derived(load(without_isolation(tmp_path)))["report.md"].decode()
 
     assert report.console(tmp_path).startswith(f"! {WARNING}")
     # before the first section, and so before any number
@@ -142,10 +143,10 @@ def test_a_report_of_runs_without_isolation_begins_with_a_warning(tmp_path: Path
 
 
 def test_a_report_of_other_runs_has_no_such_warning(tmp_path: Path) -> None:
-    report.write(write_grid(tmp_path, seeds=1))
+    page = report.derived(load(write_grid(tmp_path, seeds=1)))["report.md"].decode()
 
     assert WARNING not in report.console(tmp_path)
-    assert WARNING not in (tmp_path / "report.md").read_text()
+    assert WARNING not in page
 
 
 def test_the_command_for_the_same_again_names_the_sandbox(tmp_path: Path) -> None:
