@@ -1,10 +1,8 @@
 import math
-from statistics import fmean
 
 import pytest
 from unit.results_folder import MEMORY, MIB, PHASES, write_cell, write_grid
 
-from bakeoff.comparisons.report.pairwise import pairwise_rows, seeds_needed
 from bakeoff.comparisons.report.summary import summary_rows
 from bakeoff.comparisons.results import load
 
@@ -14,19 +12,10 @@ def summary_of(out, algorithm, metric):
         row
         for row in summary_rows(load(out))
         if (row["algorithm"], row["metric"]) == (algorithm, metric)
+        and row["at_value"] in ("first", "last")
     ]
     assert len(rows) <= 1
     return rows[0] if rows else None
-
-
-def pair_of(out, metric, a="grpo", b="ppo"):
-    rows = [
-        row
-        for row in pairwise_rows(load(out))
-        if (row["metric"], row["algorithm_a"], row["algorithm_b"]) == (metric, a, b)
-    ]
-    assert len(rows) == 1
-    return rows[0]
 
 
 def test_the_score_is_that_of_the_last_evaluation_over_seeds(tmp_path):
@@ -58,7 +47,7 @@ def test_one_seed_has_a_mean_and_no_interval(tmp_path):
 
 def test_a_failed_seed_is_in_no_mean_and_beside_every_mean(tmp_path):
     write_cell(tmp_path, "grpo", 0, scores=(0.25, 0.5))
-    write_cell(tmp_path, "grpo", 1, scores=(0.25, 0.0), status="diverged")
+    write_cell(tmp_path, "grpo", 1, scores=(0.25, 0.0), status="error")
     write_cell(tmp_path, "grpo", 2, status=None)
 
     for metric in ("score_initial", "score_final", "training_bytes", "train_s"):
@@ -132,104 +121,41 @@ def test_models_and_environments_are_kept_apart(tmp_path):
     ]
 
 
-def test_memory_is_compared_as_a_ratio_within_pairs(tmp_path):
-    write_cell(tmp_path, "grpo", 0, memory={"process_baseline": 300, "unattributed": 10})
-    write_cell(tmp_path, "ppo", 0, memory={"process_baseline": 300, "unattributed": 20})
-    write_cell(tmp_path, "grpo", 1, memory={"process_baseline": 300, "unattributed": 10})
-    write_cell(tmp_path, "ppo", 1, memory={"process_baseline": 300, "unattributed": 80})
-    row = pair_of(tmp_path, "training_bytes")
+def test_a_seed_that_diverged_has_a_score_of_0_and_no_seconds(tmp_path):
+    write_cell(tmp_path, "grpo", 0, scores=(0.25, 0.5))
+    write_cell(tmp_path, "grpo", 1, scores=(0.25, 0.9), status="diverged")
+    final, gain = (summary_of(tmp_path, "grpo", name) for name in ("score_final", "score_gain"))
+    seconds = summary_of(tmp_path, "grpo", "train_s")
 
-    # ratios 2 and 8: geometric mean 4, where the ratio of the means would say 5
-    assert row["n_pairs"] == 2
-    assert row["ratio_b_over_a"] == pytest.approx(4.0)
-    assert row["ratio_ci_low"] == pytest.approx(math.exp((2 - 12.7062) * math.log(2)), rel=1e-4)
-    assert row["difference"] == (10 + 70) / 2 * MIB
+    # (.5 + 0) / 2; gains .25 and -.25
+    assert (final["mean"], final["n_seeds"], final["n_failed"]) == (0.25, 2, 1)
+    assert gain["mean"] == 0.0
+    assert (seconds["n_seeds"], seconds["n_failed"]) == (1, 1)
 
 
-def test_scores_are_compared_as_differences_within_pairs(tmp_path):
-    write_grid(tmp_path)
-    row = pair_of(tmp_path, "score_final")
+def test_an_a_a_control_is_in_no_mean(tmp_path):
+    write_cell(tmp_path, "grpo", 0, scores=(0.25, 0.5))
+    write_cell(tmp_path, "grpo", 0, scores=(0.25, 0.9), repeat=1)
+    row = summary_of(tmp_path, "grpo", "score_final")
 
-    # ppo ends 0.05 higher with every seed: pairing removes all spread
-    assert row["difference"] == pytest.approx(0.05)
-    assert (row["diff_ci_low"], row["diff_ci_high"]) == pytest.approx((0.05, 0.05))
-    assert row["ratio_b_over_a"] is None
-    assert row["prob_b_better"] == 1.0
-    assert row["seed_correlation"] == pytest.approx(1.0)
+    assert (row["n_seeds"], row["mean"]) == (1, 0.5)
 
 
-def test_three_seeds_are_too_few_for_a_verdict(tmp_path):
-    write_grid(tmp_path, seeds=3)
-    row = pair_of(tmp_path, "score_final")
+def test_the_interval_of_seconds_is_never_negative(tmp_path):
+    for seed, seconds in enumerate((1.0, 3.0)):
+        write_cell(tmp_path, "grpo", seed, train_s=seconds)
+    row = summary_of(tmp_path, "grpo", "train_s")
 
-    # the most extreme of 2**3 sign patterns: 2 / 8
-    assert row["p_value"] == row["min_possible_p"] == 0.25
-    assert row["verdict"] == "too_few_seeds"
-
-
-def test_six_seeds_can_show_a_difference_of_one_pair(tmp_path):
-    write_grid(tmp_path, seeds=6)
-    score, memory = pair_of(tmp_path, "score_final"), pair_of(tmp_path, "training_bytes")
-
-    # 2 / 2**6, one pair of algorithms: nothing to correct; ppo scores higher and needs more
-    assert score["p_value_holm"] == memory["p_value_holm"] == 1 / 32
-    assert (score["verdict"], memory["verdict"]) == ("b_better", "a_better")
+    # mean 2, se 1, t(1) = 12.706: Student's t would begin at -10.7; here 2 exp(-12.706 / 2)
+    assert row["ci_method"] == "student_t_log"
+    assert row["ci_low"] == pytest.approx(2 * math.exp(-12.7062 / 2), rel=1e-4)
 
 
-def test_three_pairs_of_algorithms_need_a_seventh_seed(tmp_path):
-    for seed in range(6):
-        for place, algorithm in enumerate(("a", "b", "c")):
-            shape = {"memory": MEMORY["grpo"], "phases": PHASES["grpo"]}
-            write_cell(tmp_path, algorithm, seed, scores=(0.2, 0.5 + place / 10), **shape)
-    row = pair_of(tmp_path, "score_final", "a", "b")
+def test_the_bootstrap_stands_beside_the_interval(tmp_path):
+    for seed, score in enumerate((0.2, 0.8)):
+        write_cell(tmp_path, "grpo", seed, scores=(0.25, score))
+    row = summary_of(tmp_path, "grpo", "score_final")
 
-    # 3 / 32 = .094 at best with 6 seeds; 3 / 64 = .047 with 7
-    assert row["p_value_holm"] == 3 / 32
-    assert row["verdict"] == "too_few_seeds"
-    assert seeds_needed(3) == 7
-
-
-def test_enough_seeds_without_a_difference_show_none(tmp_path):
-    for seed in range(6):
-        write_cell(tmp_path, "grpo", seed, scores=(0.25, 0.5))
-        write_cell(tmp_path, "ppo", seed, scores=(0.25, 0.5 + (0.1 if seed % 2 else -0.1)))
-
-    assert pair_of(tmp_path, "score_final")["verdict"] == "no_difference_shown"
-
-
-def test_a_failed_run_makes_a_pair_of_algorithms_not_comparable(tmp_path):
-    write_grid(tmp_path, seeds=2)
-    write_cell(tmp_path, "grpo", 2)
-    write_cell(tmp_path, "ppo", 2, status="diverged")
-    row = pair_of(tmp_path, "score_final")
-
-    assert row["verdict"] == "not_comparable"
-    assert row["n_pairs"] == 2
-    assert row["note"] == "ppo seed 2 diverged"
-
-
-def test_another_processor_forbids_comparing_seconds_and_not_scores(tmp_path):
-    write_cell(tmp_path, "grpo", 0)
-    write_cell(tmp_path, "ppo", 0, device_name="another processor")
-
-    seconds = pair_of(tmp_path, "train_s")
-    assert seconds["verdict"] == "not_comparable"
-    assert "device_name differs (a processor, another processor)" in seconds["note"]
-    assert pair_of(tmp_path, "score_final")["verdict"] == "too_few_seeds"
-
-
-def test_other_settings_forbid_any_comparison(tmp_path):
-    write_cell(tmp_path, "grpo", 0)
-    write_cell(tmp_path, "ppo", 0, config_sha256="decaf")
-
-    assert pair_of(tmp_path, "score_final")["verdict"] == "not_comparable"
-
-
-def test_a_seed_that_only_one_side_has_is_left_out_and_named(tmp_path):
-    write_grid(tmp_path, seeds=2)
-    write_cell(tmp_path, "grpo", 2, scores=(0.25, 1.0))
-    row = pair_of(tmp_path, "score_final")
-
-    assert row["n_pairs"] == 2
-    assert row["mean_a"] == pytest.approx(fmean([0.70, 0.71]))
-    assert "1 runs without a partner" in row["note"]
+    # a quarter of the resamples of two are twice the lower value, a quarter twice the higher one
+    assert (row["boot_low"], row["boot_high"]) == (0.2, 0.8)
+    assert row["ci_method"] == "student_t"

@@ -1,10 +1,8 @@
-"""The statistics of a comparison: pure functions of a few numbers, one number per training seed.
+"""Differences of two algorithms over the seeds that both have: effects, tests, corrections.
 
-With 3 to 10 seeds the percentile bootstrap covers far less than it says (a nominal 95 % interval of
-3 normal values holds their mean 75 % of the time), so intervals are Student's t. Tests are
-exact sign-flip tests, which assume of the paired differences only that they are as likely to fall
-on the one side as on the other if the algorithms do not differ (Fisher, The Design of Experiments,
-1935, section 21). What too few numbers cannot give is None, never a number.
+Tests are exact sign-flip tests, which assume of the paired differences only that they are as likely
+to fall on the one side as on the other if the algorithms do not differ (Fisher, The Design of
+Experiments, 1935, section 21).
 """
 
 from __future__ import annotations
@@ -13,73 +11,11 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from statistics import fmean
-from typing import NamedTuple
 
-LEVEL = 0.95
-"""Confidence level of every interval."""
+from bakeoff.comparisons.statistics.intervals import LEVEL, Interval, standard_error, t_interval
 
 EXACT_PAIRS = 36
 """Most pairs for which all sign flips are counted: 2 * 2**18 half sums, about a second."""
-
-
-class Interval(NamedTuple):
-    """A confidence interval."""
-
-    low: float
-    high: float
-
-
-def standard_deviation(values: Sequence[float]) -> float | None:
-    """Return the sample standard deviation (ddof 1); None for fewer than 2 values.
-
-    Example:
-        >>> standard_deviation([1.0, 3.0])  # sqrt((1 + 1) / (2 - 1))
-        1.4142135623730951
-    """
-    if len(values) < 2:
-        return None
-    mean = fmean(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-
-
-def standard_error(values: Sequence[float]) -> float | None:
-    """Return the standard error of the mean, ``sd / sqrt(n)``; None for fewer than 2 values."""
-    deviation = standard_deviation(values)
-    return None if deviation is None else deviation / math.sqrt(len(values))
-
-
-def t_interval(values: Sequence[float]) -> Interval | None:
-    """Return the Student-t interval of the mean, ``mean +- t(n - 1) * se``.
-
-    Returns:
-        The interval at ``LEVEL``; None for fewer than 2 values.
-
-    Example:
-        >>> low, high = t_interval([1.0, 3.0])  # 2 +- 12.706 * 1
-        >>> round(low, 3), round(high, 3)
-        (-10.706, 14.706)
-    """
-    error = standard_error(values)
-    if error is None:
-        return None
-    from scipy.special import stdtrit  # a tenth of the import time of scipy.stats
-
-    half = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * error
-    mean = fmean(values)
-    return Interval(mean - half, mean + half)
-
-
-def interquartile_mean(values: Sequence[float]) -> float:
-    """Return the mean without the lowest and highest quarter, each ``floor(n / 4)`` values.
-
-    Below 4 values nothing is cut and it is the mean. Source: https://arxiv.org/abs/2108.13264
-
-    Example:
-        >>> interquartile_mean([0.0, 2.0, 4.0, 100.0])
-        3.0
-    """
-    cut = len(values) // 4
-    return fmean(sorted(values)[cut : len(values) - cut])
 
 
 def paired_differences(a: Sequence[float], b: Sequence[float]) -> list[float]:
@@ -108,7 +44,13 @@ def ratio_interval(log_ratios: Sequence[float]) -> Interval | None:
         (1.5, 1.5)
     """
     interval = t_interval(log_ratios)
-    return None if interval is None else Interval(math.exp(interval.low), math.exp(interval.high))
+    return None if interval is None else exponential(interval)
+
+
+def exponential(interval: Interval) -> Interval:
+    """Return an interval of logarithms as one of ratios, within what a float can hold."""
+    low, high = (math.exp(max(-700.0, min(700.0, end))) for end in interval)
+    return Interval(low, high)
 
 
 def min_possible_p(n_pairs: int) -> float | None:
@@ -215,6 +157,30 @@ def share_better(differences: Sequence[float], *, higher_is_better: bool) -> flo
         return None
     sign = 1 if higher_is_better else -1
     return fmean(1.0 if sign * d > 0 else 0.5 if d == 0 else 0.0 for d in differences)
+
+
+def share_interval(share: float, n: int) -> Interval:
+    """Return the interval of a probability of which a share of ``n`` trials was seen.
+
+    It is exact (never covers less than ``LEVEL``), and therefore wide: of 5 of 5 it says 0.48 to 1.
+    A share that counts ties half enters as it is. Source: Clopper and Pearson, 1934,
+    https://doi.org/10.1093/biomet/26.4.404
+
+    Args:
+        share: of the trials, 0 to 1.
+        n: how many trials, at least 1.
+
+    Example:
+        >>> low, high = share_interval(1.0, 5)  # the low end: p**5 = 0.025
+        >>> round(low, 4), high
+        (0.4782, 1.0)
+    """
+    from scipy.special import betaincinv
+
+    won, tail = share * n, (1 - LEVEL) / 2
+    low = float(betaincinv(won, n - won + 1, tail)) if won > 0 else 0.0
+    high = float(betaincinv(won + 1, n - won, 1 - tail)) if won < n else 1.0
+    return Interval(low, high)
 
 
 def _half_sums(values: Sequence[float]) -> list[float]:
