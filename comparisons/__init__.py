@@ -1,7 +1,7 @@
 """Comparisons: cells, measurements, statistics, tables, reports, the command line.
 
-``from bakeoff.comparisons import compare`` runs a comparison from Python. Importing this package
-alone imports nothing heavy.
+``from bakeoff.comparisons import compare, load`` runs a comparison from Python, or opens one that
+was run. Importing this package alone imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bakeoff.comparisons.comparison import Comparison, compare
+    from bakeoff.comparisons.comparison import Comparison, compare, load
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "compare", "load"]
 
 
 def __getattr__(name: str) -> object:

@@ -22,10 +22,13 @@ Row = Mapping[str, Any]
 
 SPEC_KEYS = ("run_id", "cell_id", "algorithm", "environment", "model", "seed", "pair_id")
 NUMBERS = {
-    "curves.csv": ("update", "value"),
-    "phases.csv": ("update", "wall_s", "tokens"),
-    "memory.csv": ("bytes_at_peak", "bytes_max"),
-    "evals.csv": ("update", "score"),
+    "curves.csv": (
+        *("update", "value", "completion_tokens", "total_tokens"),
+        *("train_wall_s", "wall_s", "train_flops"),
+    ),
+    "phases.csv": ("update", "wall_s", "tokens", "peak_bytes"),
+    "memory.csv": ("bytes_at_peak", "bytes_max", "bytes_predicted"),
+    "evals.csv": ("update", "score", "tokens"),
 }
 """Columns of the raw tables that the derived tables calculate with."""
 
@@ -41,6 +44,9 @@ RUN_NUMBERS = (
     "params_reference",
     "threads",
     "load_avg_start",
+    *("repeat", "parallel", "attempt", "exit_code", "budget_value", "predicted_peak_bytes"),
+    *("updates", "prompt_tokens", "wall_s", "setup_s", "eval_s", "eval_score", "eval_items"),
+    *("reward_initial", "reward_final", "reward_best"),
 )
 """And those of runs.csv."""
 
@@ -85,13 +91,13 @@ def load(out: Path) -> Results:
         UsageError: there is no such folder, no cell in it, or none that can be read.
     """
     folders = sorted(path for path in _cells_folder(out).iterdir() if path.is_dir())
-    at_work = _driver_at_work(out)
+    driver_at_work = at_work(out)
     problems: list[str] = []
     waiting = 0
     found: list[tuple[Row, Path]] = []
     for folder in folders:
         try:
-            run = _run(folder, at_work=at_work)
+            run = _run(folder, at_work=driver_at_work)
         except UsageError as error:
             problems.append(f"cell {folder.name} was left out: {error}")
             continue
@@ -117,6 +123,15 @@ def load(out: Path) -> Results:
     return Results(out, [run for run, _ in found], raw, samples, tuple(problems), waiting)
 
 
+def title(results: Results) -> str:
+    """Return what a comparison is called: as its folder says, or else as its first run does."""
+    try:
+        name = _json_object(results.out / "experiment.json").get("name")
+    except UsageError:
+        name = None
+    return str(name or results.runs[0]["experiment"] or results.out.resolve().name)
+
+
 def groups(runs: Sequence[Row], *keys: str) -> Iterator[tuple[tuple[str, ...], list[Row]]]:
     """Yield the runs that agree in the columns ``keys``, in the order in which they first come."""
     found: dict[tuple[str, ...], list[Row]] = {}
@@ -134,7 +149,8 @@ def _cells_folder(out: Path) -> Path:
     return cells
 
 
-def _driver_at_work(out: Path) -> bool:
+def at_work(out: Path) -> bool:
+    """Return whether a driver, or a cell that it started, is at work in a results folder."""
     try:
         lock = os.open(out / LOCK, os.O_RDONLY)
     except OSError:
@@ -160,6 +176,7 @@ def _run(folder: Path, *, at_work: bool) -> Row | None:
         raise UsageError(f"its spec.json is that of the cell {spec['cell_id']}; is it a copy?")
     row = dict.fromkeys(RUNS_COLUMNS) | {k: v for k, v in spec.items() if k in RUNS_COLUMNS}
     row["config_json"] = json.dumps(spec.get("config", {}))
+    row["own_json"] = json.dumps(spec.get("own", {}))
     if (folder / "status.json").exists():
         status = _json_object(folder / "status.json")
         if status.get("status") not in STATUSES:

@@ -9,6 +9,7 @@ they hold in docs/tables.md.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -68,14 +69,39 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, o
     Raises:
         ValueError: a row has a column that the table has not.
     """
-    replace_file(path, _lines(columns, rows, header=True).encode())
+    replace_file(path, table(columns, rows))
+
+
+def table(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> bytes:
+    """Return a whole table as the bytes of its file.
+
+    Raises:
+        ValueError: a row has a column that the table has not.
+
+    Example:
+        >>> table(("algorithm", "score"), [{"algorithm": "grpo", "score": 0.5}])
+        b'algorithm,score\\ngrpo,0.5\\n'
+    """
+    return _lines(columns, rows, header=True).encode()
 
 
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file so that whoever reads it finds the old one or the new one, never a part."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(data)
-    partial.replace(path)
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of the raw tables and the samples that a cell's folder has, in hex."""
+    paths = (folder / name for name in (*RAW_TABLES, "samples.jsonl"))
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.exists()
+    }
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -148,17 +174,18 @@ def rebuild(out: Path) -> tuple[str, ...]:
     from bakeoff.comparisons.results import load
 
     results = load(out)
-    write_merged(results)
+    for name, data in merged(results).items():
+        replace_file(out / name, data)
     return results.problems
 
 
-def write_merged(results: Results) -> None:
-    """Write the rows of all cells as the tables at the top of their results folder."""
-    out = results.out
-    write_rows(out / "runs.csv", RUNS_COLUMNS, results.runs)
-    for name, columns in RAW_TABLES.items():
-        write_rows(out / name, columns, results.raw[name])
-    replace_file(out / "samples.jsonl", "".join(f"{line}\n" for line in results.samples).encode())
+def merged(results: Results) -> dict[str, bytes]:
+    """Return the rows of all cells as the files at the top of a results folder, by name."""
+    return {
+        "runs.csv": table(RUNS_COLUMNS, results.runs),
+        **{name: table(columns, results.raw[name]) for name, columns in RAW_TABLES.items()},
+        "samples.jsonl": "".join(f"{line}\n" for line in results.samples).encode(),
+    }
 
 
 def _cut_torn_line(file: BinaryIO) -> int:

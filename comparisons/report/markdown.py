@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from bakeoff.comparisons.report import effects
+from bakeoff.comparisons.report.again import OWN_FILE, command, own_text, versions
 from bakeoff.comparisons.report.fairness import fairness_card, semantics
-from bakeoff.comparisons.report.measures import COMPARED, MEASURES
+from bakeoff.comparisons.report.items import item_rows, item_sentences
+from bakeoff.comparisons.report.pairing import is_control
+from bakeoff.comparisons.report.profiles import over_environments
 from bakeoff.comparisons.report.sentences import cautions, failures, sentences
-from bakeoff.comparisons.results import Results, Row, groups
+from bakeoff.comparisons.report.targets import kept_target
+from bakeoff.comparisons.results import Results, Row, groups, title
 from bakeoff.comparisons.running import contamination
-from bakeoff.comparisons.settings import size_text
-from bakeoff.comparisons.wording import MISSING, amount, markdown_table, short, signed, times
-from bakeoff.training.config import TrainConfig, flat
+from bakeoff.comparisons.wording import MISSING, amount, markdown_table, short, signed
 
 RESULT_COLUMNS = {
     "held-out score, start": "score_initial",
@@ -29,11 +29,52 @@ RESULT_COLUMNS = {
 FIGURES = {
     "rewards.png": "Held-out score against updates and training time. Thick: mean of the seeds; "
     "thin: each seed; band: 95 % Student-t interval, from 3 seeds on.",
+    "axes.png": "The same against tokens and model FLOPs: means at equal values of the axis.",
+    "pareto.png": "Held-out score at the end against memory and time, means with their intervals "
+    "from 3 seeds on. Filled: no other mean is at least as good in all three and better in one; "
+    "the grey line joins those that nothing beats in the two of a panel.",
     "memory.png": "Memory by component at the peak of a run; white hatched: what no counted tensor "
     "explains, activations included.",
     "speed.png": "Seconds of an update by phase; warm-up and evaluation left out. The number is "
     "the sum of the phases' medians.",
 }
+
+
+READING = (
+    "Runs of one seed are paired. An effect is a geometric mean ratio (x) or a mean difference, "
+    "with its 95 % interval. `p` is that of an exact sign-flip test after Holm's correction over "
+    "the pairs of one question; where no outcome could have brought it to 0.05, the verdict is "
+    "`too_few_seeds`."
+)
+
+TARGET = {
+    True: "What it took to reach the target score that was given:",
+    False: "What it took to reach a target score that follows from these runs, half of which reach "
+    "it; for a claim give one beforehand, by `bakeoff report FOLDER --target`:",
+}
+"""Said above the rows of the target, by whether it was given."""
+
+CONTROL = (
+    "One algorithm against itself: what chance and the machine make, and no verdict may claim:"
+)
+
+FILES = (
+    *("runs", "curves", "phases", "memory", "evals", "summary", "pairwise", "items", "profiles"),
+    *("ledger", "flops"),
+)
+
+TABLES = (
+    "Every number stands in the tables beside this file: "
+    + ", ".join(f"[{name}.csv]({name}.csv)" for name in FILES)
+    + "; what the models wrote in [samples.jsonl](samples.jsonl). [report.html](report.html) is "
+    "this report to click through. `bakeoff report FOLDER --check` compares all of it with the "
+    "rows that the runs left."
+)
+
+ITEMS = (
+    "Differences of the last held-out evaluation within items and seeds; errors are clustered by "
+    "item and by seed. The verdicts above are about the items that were asked."
+)
 
 
 def document(results: Results, summary: Sequence[Row], pairwise: Sequence[Row]) -> str:
@@ -44,8 +85,7 @@ def document(results: Results, summary: Sequence[Row], pairwise: Sequence[Row]) 
         summary: the rows of ``summary.csv``.
         pairwise: the rows of ``pairwise.csv``.
     """
-    name = str(results.runs[0]["experiment"] or results.out.resolve().name)
-    parts = [f"# {name}", _overview(results)]
+    parts = [f"# {title(results)}", _overview(results)]
     warnings = [*cautions(results), *contamination.cautions(results.out)]
     parts += [f"> **Warning: {line}.**" for line in warnings]
     for (environment, model), rows in groups(summary, "environment", "model"):
@@ -54,18 +94,19 @@ def document(results: Results, summary: Sequence[Row], pairwise: Sequence[Row]) 
         runs = [run for run in results.runs if (run["environment"], run["model"]) == here]
         parts += [
             f"## {short(environment)}, {short(model)}",
-            _results_table(rows),
-            "Means over the seeds that ended ok, with 95 % Student-t intervals.",
             _bullets(sentences(rows, pairs)),
-            "### Pair by pair",
-            _pairwise_table(pairs),
-            "Runs of one seed are paired. An effect is a geometric mean ratio (x) or a mean "
-            "difference, with its 95 % interval. `p` is that of an exact sign-flip test after "
-            "Holm's correction over the pairs of one metric; where no outcome could have brought "
-            "it to 0.05, the verdict is `too_few_seeds`.",
             "### What was held equal",
-            _bullets(fairness_card(runs)),
+            _bullets(fairness_card(runs, pairs)),
+            "### Means",
+            _results_table(rows),
+            "Means over the seeds that ended ok, with 95 % Student-t intervals; those of times and "
+            "bytes by their logarithms.",
+            "### Pair by pair",
+            *_pair_by_pair(pairs, TARGET[kept_target(results.out) is not None]),
         ]
+    if said := item_sentences(item_rows(results)):
+        parts += ["## Other items of the same kind", _bullets(said), ITEMS]
+    parts += ["## Over environments", _bullets(over_environments(results))]
     parts += ["## Figures", *(f"![{text}]({file})\n\n{text}" for file, text in FIGURES.items())]
     shared = contamination.sentences(results.out)
     if shared:
@@ -74,44 +115,28 @@ def document(results: Results, summary: Sequence[Row], pairwise: Sequence[Row]) 
     if notes:
         parts += ["## What failed, and what is missing", _bullets(notes)]
     parts += ["## What each algorithm was", _semantics(results.runs)]
-    parts += ["## The same again", f"```\n{command(results)}\n```", _versions(results.runs)]
-    parts.append(
-        "The tables beside this file hold every number: `summary.csv`, `pairwise.csv`, `runs.csv`, "
-        "`curves.csv`, `phases.csv`, `memory.csv`, `evals.csv`, `samples.jsonl`."
-    )
+    parts += ["## The same again", f"```\n{command(results)}\n```"]
+    if own := own_text(results):
+        parts += [f"with this `{OWN_FILE}`:", f"```\n{own}```"]
+    parts += [versions(results.runs), TABLES]
     return "\n\n".join(parts) + "\n"
 
 
-def command(results: Results) -> str:
-    """Return the command that makes a comparison like this one again.
+def _pair_by_pair(pairs: Sequence[Row], target: str) -> list[str]:
+    """Return the rows of ``pairwise.csv`` that a reader needs as tables, and how to read them.
 
-    It is made from ``experiment.json``, or from the cells if that cannot be read.
+    Args:
+        pairs: the rows of one environment and model.
+        target: what is said above those of the target score.
     """
-    try:
-        asked = json.loads((results.out / "experiment.json").read_text(encoding="utf-8"))
-        lists = [asked[key] for key in ("algorithms", "environments", "models", "seeds")]
-        config = asked["config"]
-    except (OSError, ValueError, KeyError, TypeError):
-        columns = ("algorithm", "environment", "model", "seed")
-        lists = [list(dict.fromkeys(run[key] for run in results.runs)) for key in columns]
-        config, asked = json.loads(results.runs[0]["config_json"]), {}
-    algorithms, environments, models, seeds = lists
-    words = ["bakeoff", "compare", "--algorithms", ",".join(algorithms)]
-    for flag, names in (("--env", environments), ("--model", models)):
-        words += [word for name in names for word in (flag, name)]
-    words += ["--seeds", ",".join(map(str, seeds)) + ("," if len(seeds) == 1 else "")]
-    words += _knobs(config)
-    if asked.get("memory_limit") is not None:
-        words += ["--memory-limit", size_text(asked["memory_limit"])]
-    if asked.get("cell_timeout") is not None:
-        words += ["--cell-timeout", str(asked["cell_timeout"])]
-    return shlex.join([*words, "--out", "FOLDER"])
-
-
-def _knobs(config: Mapping[str, Any]) -> list[str]:
-    default = flat(TrainConfig())
-    changed = {k: v for k, v in config.items() if v != default.get(k) and v is not None}
-    return [word for k, v in changed.items() for word in ("--" + k.replace("_", "-"), str(v))]
+    parts = [effects.at_the_end(pairs), READING]
+    for lead, table in (
+        ("Held-out scores where all had used up the same:", effects.at_equal_axes(pairs)),
+        (target, effects.to_the_target(pairs)),
+        (CONTROL, effects.control(pairs)),
+    ):
+        parts += [lead, table] if table else []
+    return parts
 
 
 def _overview(results: Results) -> str:
@@ -122,9 +147,12 @@ def _overview(results: Results) -> str:
         for key in ("algorithm", "environment", "model")
     }
     seeds = ", ".join(map(str, sorted({int(run["seed"]) for run in runs})))
+    again = sum(is_control(run) for run in runs)
+    controls = f", {again} of them controls in which an algorithm runs again" if again else ""
     return (
-        f"{len(runs)} runs, {ok} of them ended ok: {names['algorithm']} on {names['environment']} "
-        f"with {names['model']}, seeds {seeds}. One run is one fresh process."
+        f"{len(runs)} runs{controls}; {ok} ended ok: {names['algorithm']} on "
+        f"{names['environment']} with {names['model']}, seeds {seeds}. One run is one fresh "
+        "process."
     )
 
 
@@ -148,39 +176,6 @@ def _with_interval(row: Row | None) -> str:
     return f"{mean} [{amount(row['ci_low'], unit)}, {amount(row['ci_high'], unit)}]"
 
 
-def _pairwise_table(pairs: Sequence[Row]) -> str:
-    lines = []
-    for row in sorted(pairs, key=lambda row: COMPARED.index(row["metric"])):
-        lines.append(
-            [
-                row["metric"],
-                f"{short(row['algorithm_b'])} to {short(row['algorithm_a'])}",
-                _effect(row),
-                str(row["n_pairs"]),
-                MISSING if row["p_value_holm"] is None else f"{row['p_value_holm']:.3f}",
-                f"`{row['verdict']}`",
-                row["note"] or "",
-            ]
-        )
-    if not lines:
-        return "There is nothing to compare: one algorithm, or no run that ended ok."
-    return markdown_table(["metric", "pair", "effect", "pairs", "p", "verdict", "note"], lines)
-
-
-def _effect(row: Row) -> str:
-    if row["ratio_b_over_a"] is not None:
-        low, high = row["ratio_ci_low"], row["ratio_ci_high"]
-        interval = "" if low is None else f" [{times(low)}, {times(high)}]"
-        return f"{times(row['ratio_b_over_a'])}x{interval}"
-    if row["difference"] is None:
-        return MISSING
-    if MEASURES[row["metric"]].unit != "score":
-        return amount(row["difference"], MEASURES[row["metric"]].unit)
-    low, high = row["diff_ci_low"], row["diff_ci_high"]
-    interval = "" if low is None else f" [{signed(low)}, {signed(high)}]"
-    return f"{signed(row['difference'])}{interval}"
-
-
 def _semantics(runs: Sequence[Row]) -> str:
     manifests = semantics(runs)
     if not manifests:
@@ -189,16 +184,6 @@ def _semantics(runs: Sequence[Row]) -> str:
     header = ["", *(short(name) for name in manifests)]
     lines = [[key, *(str(m.get(key, MISSING)) for m in manifests.values())] for key in keys]
     return markdown_table(header, lines)
-
-
-def _versions(runs: Sequence[Row]) -> str:
-    columns = ("package_version", "git_sha", "torch", "transformers", "python", "os", "device_name")
-    parts = []
-    for column in columns:
-        values = sorted({str(run[column]) for run in runs if run[column] is not None})
-        if values:
-            parts.append(f"{column} {' / '.join(values)}")
-    return f"Made with: {'; '.join(parts)}." if parts else "The runs have recorded no versions."
 
 
 def _bullets(lines: Sequence[str]) -> str:

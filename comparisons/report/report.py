@@ -7,17 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from bakeoff.comparisons import tables
 from bakeoff.comparisons.report import figures
+from bakeoff.comparisons.report.audits import flops_rows, ledger_rows
+from bakeoff.comparisons.report.checking import hashes
 from bakeoff.comparisons.report.fairness import noise
+from bakeoff.comparisons.report.items import item_rows
 from bakeoff.comparisons.report.markdown import document
+from bakeoff.comparisons.report.page.page import page
 from bakeoff.comparisons.report.pairwise import pairwise_rows
+from bakeoff.comparisons.report.profiles import profile_rows
 from bakeoff.comparisons.report.sentences import cautions, failures, sentences
 from bakeoff.comparisons.report.summary import summary_rows
-from bakeoff.comparisons.results import Row, groups, load
+from bakeoff.comparisons.results import Results, Row, groups, load
 from bakeoff.comparisons.running import contamination
-from bakeoff.comparisons.schema import PAIRWISE_COLUMNS, SUMMARY_COLUMNS
+from bakeoff.comparisons.schema import (
+    FLOPS_COLUMNS,
+    ITEMS_COLUMNS,
+    LEDGER_COLUMNS,
+    PAIRWISE_COLUMNS,
+    PROFILES_COLUMNS,
+    SUMMARY_COLUMNS,
+)
 from bakeoff.comparisons.wording import amount, short, text_table
 
 SHOWN = {
@@ -28,11 +41,42 @@ SHOWN = {
 }
 """The columns of the terminal's table that are means over seeds, and their metrics."""
 
+HEADER = ["algorithm", "held-out score", *SHOWN, "n", "failed"]
+
+
+class Place(NamedTuple):
+    """What was found on one environment with one model: a table under ``HEADER``, and sentences."""
+
+    title: str
+    table: list[list[str]]
+    sentences: list[str]
+
+
+def derived(results: Results) -> dict[str, bytes]:
+    """Return every file that follows from cells, audits and what was asked for; write nothing.
+
+    The same rows give the same bytes. Figures are left out: their bytes depend on the versions of
+    matplotlib and of its fonts.
+
+    Args:
+        results: the cells' rows.
+    """
+    summary, pairwise = summary_rows(results), pairwise_rows(results)
+    files = {
+        **tables.merged(results),
+        "summary.csv": tables.table(SUMMARY_COLUMNS, summary),
+        "pairwise.csv": tables.table(PAIRWISE_COLUMNS, pairwise),
+        "items.csv": tables.table(ITEMS_COLUMNS, item_rows(results)),
+        "profiles.csv": tables.table(PROFILES_COLUMNS, profile_rows(results)),
+        "ledger.csv": tables.table(LEDGER_COLUMNS, ledger_rows(results)),
+        "flops.csv": tables.table(FLOPS_COLUMNS, flops_rows(results)),
+        "report.md": document(results, summary, pairwise).encode(),
+    }
+    return files | {"report.html": page(results, summary, pairwise, files).encode()}
+
 
 def write(out: Path) -> None:
-    """Make everything in a results folder that is derived from its cells.
-
-    Writes the merged tables, ``summary.csv``, ``pairwise.csv``, three figures and ``report.md``.
+    """Make everything in a results folder that is derived from its cells, ``checksums.json`` last.
 
     Args:
         out: the results folder.
@@ -41,12 +85,11 @@ def write(out: Path) -> None:
         UsageError: there is no cell in the folder, or none that can be read.
     """
     results = load(out)
-    tables.write_merged(results)
-    summary, pairwise = summary_rows(results), pairwise_rows(results)
-    tables.write_rows(out / "summary.csv", SUMMARY_COLUMNS, summary)
-    tables.write_rows(out / "pairwise.csv", PAIRWISE_COLUMNS, pairwise)
-    figures.save(figures.draw(results, summary), out)
-    tables.replace_file(out / "report.md", document(results, summary, pairwise).encode())
+    files = derived(results)
+    for name, data in files.items():
+        tables.replace_file(out / name, data)
+    drawn = figures.save(figures.draw(results, summary_rows(results)), out, vector=True)
+    hashes.write(out, [*files, *drawn])
 
 
 def console(out: Path) -> str:
@@ -59,23 +102,34 @@ def console(out: Path) -> str:
         UsageError: there is no cell in the folder, or none that can be read.
     """
     results = load(out)
+    parts = [f"! {line}" for line in [*cautions(results), *contamination.cautions(out)]]
+    for place in places(results):
+        said = "\n".join(f"- {line}" for line in place.sentences)
+        parts.append(f"{place.title}\n{text_table(HEADER, place.table)}\n\n{said}")
+    notes = [f"! {line}" for line in failures(results)]
+    return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
+
+
+def places(results: Results) -> list[Place]:
+    """Return what a comparison found, for each environment and model.
+
+    Args:
+        results: the cells' rows.
+    """
     summary, pairwise = summary_rows(results), pairwise_rows(results)
-    blocks = [f"! {line}" for line in [*cautions(results), *contamination.cautions(out)]]
+    found = []
     for (environment, model), rows in groups(summary, "environment", "model"):
         here = (environment, model)
         pairs = [row for row in pairwise if (row["environment"], row["model"]) == here]
         runs = [run for run in results.runs if (run["environment"], run["model"]) == here]
         lines = [*sentences(rows, pairs), *filter(None, [noise(runs)])]
-        said = "\n".join(f"- {line}" for line in lines)
-        title = f"{short(environment)}, {short(model)} (means over the n seeds that ended ok)"
-        blocks.append(f"{title}\n{_table(rows)}\n\n{said}")
-    notes = [f"! {line}" for line in failures(results)]
-    return "\n\n".join([*blocks, *(["\n".join(notes)] if notes else [])])
+        title = f"{short(environment)}, {short(model)} (means over n seeds)"
+        found.append(Place(title, _table(rows), lines))
+    return found
 
 
-def _table(summary: Sequence[Row]) -> str:
-    """Return the terminal's table of one environment and model."""
-    header = ["algorithm", "held-out score", *SHOWN, "n", "failed"]
+def _table(summary: Sequence[Row]) -> list[list[str]]:
+    """Return the lines of the terminal's table of one environment and model."""
     lines = []
     for (algorithm,), own in groups(summary, "algorithm"):
         of = {row["metric"]: row for row in own}
@@ -87,4 +141,4 @@ def _table(summary: Sequence[Row]) -> str:
         ]
         counts = [str(of["score_final"][key]) for key in ("n_seeds", "n_failed")]
         lines.append([short(algorithm), ends, *means, *counts])
-    return text_table(header, lines)
+    return lines

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bakeoff.comparisons.schema import RAW_TABLES
+from bakeoff.comparisons.schema import RAW_TABLES, SCHEMA_VERSION
 from bakeoff.comparisons.tables import append_rows
 
 ENVIRONMENT = "bakeoff/Arithmetic-v0"
@@ -58,13 +58,16 @@ def write_cell(
 ) -> Path:
     """Write a cell of ``len(scores) - 1`` updates, evaluated after each; return its folder.
 
-    ``status=None`` leaves no status.json, as a killed cell does.
+    ``status=None`` leaves no status.json, as a killed cell does; ``repeat=1`` makes it an A/A
+    control, and ``own`` are settings that its algorithm alone was given.
     """
-    cell_id = f"{algorithm}-s{seed}-{Path(environment).name}".replace(":", "-").replace("=", "-")
+    repeat, own = status.pop("repeat", 0), status.pop("own", {})
+    words = [algorithm, f"s{seed}", *([f"r{repeat}"] if repeat else []), Path(environment).name]
+    cell_id = "-".join(words).replace(":", "-").replace("=", "-")
     folder = out / "cells" / cell_id
     folder.mkdir(parents=True)
     spec = {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "experiment": "test",
         "cell_id": cell_id,
         "run_id": f"test/{cell_id}",
@@ -72,8 +75,9 @@ def write_cell(
         "environment": environment,
         "model": model,
         "seed": seed,
-        "pair_id": f"{environment} {model} seed={seed} repeat=0",
-        "repeat": 0,
+        "pair_id": f"{environment} {model} seed={seed} repeat={repeat}",
+        "repeat": repeat,
+        "own": own,
         "config": {"updates": len(scores) - 1},
         "config_sha256": "c0ffee",
         "memory_limit_bytes": None,
@@ -135,6 +139,8 @@ def _write_raw(
     curves, times, evals = [], [], []
     for update, score in enumerate(scores):
         axes = {"update": update, "train_wall_s": 10.0 * update, "wall_s": 11.0 * update, "n": 4}
+        axes |= {"completion_tokens": 1000 * update, "total_tokens": 1500 * update}
+        axes |= {"train_flops": 10**9 * update}
         if update:
             point = {"split": "train", "metric": "reward/mean", "value": score / 2}
             curves.append({**curve, **axes, **point})

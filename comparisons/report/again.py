@@ -1,0 +1,97 @@
+"""The same comparison once more: the command that makes it, and the versions that it was made with.
+
+It is made from ``experiment.json``, or from the cells if that cannot be read.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bakeoff.comparisons.results import Results, Row
+from bakeoff.training.budget import size_text
+from bakeoff.training.config import TrainConfig, flat
+
+OWN_FILE = "own.yaml"
+"""What a file is called that holds the settings of single algorithms, which no flag can give."""
+
+
+def command(results: Results) -> str:
+    """Return the command that makes a comparison like this one again.
+
+    Args:
+        results: the cells' rows.
+    """
+    asked = _asked(results)
+    words = ["bakeoff", "compare", "--algorithms", ",".join(asked["algorithms"])]
+    for flag, names in (("--env", asked["environments"]), ("--model", asked["models"])):
+        words += [word for name in names for word in (flag, name)]
+    seeds = asked["seeds"]
+    words += ["--seeds", ",".join(map(str, seeds)) + ("," if len(seeds) == 1 else "")]
+    words += _knobs(asked["config"])
+    if own_text(results):
+        words += ["--config", OWN_FILE]
+    if len(asked["algorithms"]) > 1 and len(seeds) > 1 and not asked.get("control", True):
+        words.append("--no-control")
+    if not any((results.out / "audits").glob("*/status.json")):
+        words.append("--no-audit")
+    at_a_time = max(int(run["parallel"] or 1) for run in results.runs)
+    if at_a_time > 1:
+        words += ["--max-parallel", str(at_a_time)]
+    if asked.get("memory_limit") is not None:
+        words += ["--memory-limit", size_text(asked["memory_limit"])]
+    if asked.get("cell_timeout") is not None:
+        words += ["--cell-timeout", str(asked["cell_timeout"])]
+    return shlex.join([*words, "--out", "FOLDER"])
+
+
+def own_text(results: Results) -> str:
+    """Return the YAML of what single algorithms alone were given; empty if nothing was.
+
+    What a budget of memory decides, the command decides again.
+    """
+    import yaml
+
+    asked = _asked(results)
+    if not asked.get("own") or str(asked["config"].get("budget", "")).startswith("memory="):
+        return ""
+    own = {"own": asked["own"], "own_reason": asked.get("own_reason", "")}
+    return yaml.safe_dump(own, sort_keys=False, allow_unicode=True)
+
+
+def versions(runs: Sequence[Row]) -> str:
+    """Return what the runs were made with, in a sentence.
+
+    Args:
+        runs: the rows of ``runs.csv``.
+    """
+    columns = ("package_version", "git_sha", "torch", "transformers", "python", "os", "device_name")
+    parts = []
+    for column in columns:
+        values = sorted({str(run[column]) for run in runs if run[column] is not None})
+        if values:
+            parts.append(f"{column} {' / '.join(values)}")
+    return f"Made with: {'; '.join(parts)}." if parts else "The runs have recorded no versions."
+
+
+def _asked(results: Results) -> dict[str, Any]:
+    try:
+        asked = json.loads((results.out / "experiment.json").read_text(encoding="utf-8"))
+        for key in ("algorithms", "environments", "models", "seeds", "config"):
+            asked[key]
+    except (OSError, ValueError, KeyError, TypeError):
+        columns = ("algorithm", "environment", "model", "seed")
+        lists = {
+            f"{key}s": list(dict.fromkeys(run[key] for run in results.runs)) for key in columns
+        }
+        control = any(run["repeat"] for run in results.runs)
+        return {**lists, "config": json.loads(results.runs[0]["config_json"]), "control": control}
+    return dict(asked)
+
+
+def _knobs(config: Mapping[str, Any]) -> list[str]:
+    default = flat(TrainConfig())
+    changed = {k: v for k, v in config.items() if v != default.get(k) and v is not None}
+    return [word for k, v in changed.items() for word in ("--" + k.replace("_", "-"), str(v))]
