@@ -19,3 +19,9 @@ def sandbox() -> Iterator[Sandbox]:
             yield made
     except SandboxUnavailable as error:
         pytest.skip(f"no sandbox on this machine: {error}")
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have reports be written without figures, which take longer than all the rest."""
+    monkeypatch.setattr("bakeoff.comparisons.report.figures.draw", lambda *_: {})

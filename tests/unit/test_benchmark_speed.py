@@ -21,7 +21,7 @@ from bakeoff.errors import UsageError
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 MODULES = [
     *sorted(path.stem for path in BENCHMARKS.glob("speed_*.py")),
-    *("vs_trl", "vs_trl_tables", "limits", "growth", "growth_figure", "gpu"),
+    *("vs_trl", "vs_trl_tables", "limits", "growth", "growth_figure", "gpu", "overhead"),
 ]
 
 

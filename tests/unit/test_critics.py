@@ -183,8 +183,12 @@ def test_the_warm_up_costs_no_passes_of_the_policy(kind: str) -> None:
 
     # one pass for the values before the update, and in each of two epochs: forward and backward
     # (3), only through activations (2), or forward alone, for the head's gradient costs nothing
-    assert learner.passes(0)[:2] == (0, 1 + 2 * {"separate": 3, "shared": 1, "lora": 2}[kind])
-    assert learner.passes(1)[:2] == (6, 1 + 2 * {"separate": 3, "shared": 0, "lora": 2}[kind])
+    first, second = learner.passes(0), learner.passes(1)
+    assert first["values"].critic == second["values"].critic == 1
+    assert "update_policy" not in first
+    assert first["update_critic"].critic == 2 * {"separate": 3, "shared": 1, "lora": 2}[kind]
+    assert second["update_policy"].policy == 6
+    assert second["update_critic"].critic == 2 * {"separate": 3, "shared": 0, "lora": 2}[kind]
 
 
 @pytest.mark.parametrize(("kind", "knobs"), EVERY)

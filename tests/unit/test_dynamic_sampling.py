@@ -169,7 +169,7 @@ def test_what_is_dropped_costs_its_sampling_and_no_learning() -> None:
 
     # each completion passes the model once; a prompt of two tokens, once for its group of four
     tokens = [len(s.completion.token_ids) for s in sampled]
-    once = sum(flops.forward(2, t, t) for t in tokens) - 12 * flops.forward(2, 0, 0)
+    once = sum(flops.forward(2, t - 1, t) for t in tokens) - 12 * flops.forward(2, 0, 0)
     assert report.counters.train_flops == once
     assert report.counters.trained_tokens == 0
 

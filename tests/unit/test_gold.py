@@ -178,7 +178,7 @@ def test_learning_from_gold_costs_a_forward_and_a_backward_pass() -> None:
     *_, report = training.run()
 
     # four items, two tokens of prompt and two of the reply; a backward pass is two forward ones
-    assert report.counters.train_flops == 4 * 3 * training.flops.forward(2, 2, 2)
+    assert report.counters.train_flops == 4 * 3 * training.flops.forward(2, 1, 2)
 
 
 def test_an_update_on_gold_replies_has_no_reward_and_no_rollout() -> None:

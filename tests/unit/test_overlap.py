@@ -128,7 +128,7 @@ def test_samples_and_metrics_are_those_without_overlap(algorithm: str) -> None:
 
 def test_evaluation_has_the_same_scores_too() -> None:
     one, two = (
-        small_training(environment=environment).gatherer.held_out(10)
+        small_training(environment=environment).gatherer.held_out(range(10))
         for environment in (Elsewhere(), Successor())
     )
 

@@ -225,15 +225,18 @@ def test_silent_completions_cost_one_pass_and_are_counted() -> None:
         fractions.append(report.metrics.get("silent_frac"))
     lengths = [len(sample.completion.token_ids) for sample in report.samples]
 
-    # of 3 passes one is left, and there is none of a reference model; of a prompt's four readings
-    # two are counted, one for each minibatch, and so two less of each of the four prompts
+    # of 3 passes of the update one is left; of a prompt's four readings two are counted, one for
+    # each minibatch, and so two less of each of the four prompts. There is no reference model
+    # either, which reads each prompt once
     forward = training.flops.forward
-    passes_of_all = sum(forward(2, t, t) for t in lengths) - 4 * 2 * forward(2, 0, 0)
-    assert flops[1] - flops[0] == (3 + 1 - 1) * passes_of_all
+    alone = sum(forward(2, t - 1, t) for t in lengths)
+    update, reference = (alone - 4 * spared * forward(2, 0, 0) for spared in (2, 3))
+    assert flops[1] - flops[0] == (3 - 1) * update + reference
     assert fractions == [1.0, None]
 
 
 def test_an_adapter_of_a_silent_completion_costs_one_pass_too() -> None:
     # frozen weights: forward and one backward pass, and three of the adapter; or one of each
-    assert passes(make("grpo:epochs=2"), 0, rank=8) == Passes(4, 0, 8 * 6)
-    assert passes(make("grpo:epochs=2"), 0, rank=8, silent=True) == Passes(2, 0, 8 * 2)
+    algorithm = make("grpo:epochs=2")
+    assert passes(algorithm, 0, rank=8) == {"update_policy": Passes(4, 0, 8 * 6)}
+    assert passes(algorithm, 0, rank=8, silent=True) == {"update_policy": Passes(2, 0, 8 * 2)}
