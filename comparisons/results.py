@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bakeoff.comparisons.schema import RAW_TABLES, RUNS_COLUMNS, SCHEMA_VERSION, STATUSES
 from bakeoff.comparisons.tables import read_json_lines, read_rows
@@ -138,6 +138,27 @@ def groups(runs: Sequence[Row], *keys: str) -> Iterator[tuple[tuple[str, ...], l
     for run in runs:
         found.setdefault(tuple(str(run[key]) for key in keys), []).append(run)
     yield from found.items()
+
+
+class PlaceRows(NamedTuple):
+    """The rows of one environment and model: of ``summary.csv``, ``pairwise.csv``, ``runs.csv``."""
+
+    environment: str
+    model: str
+    summary: Sequence[Row]
+    pairs: Sequence[Row]
+    runs: Sequence[Row]
+
+
+def by_place(
+    results: Results, summary: Sequence[Row], pairwise: Sequence[Row]
+) -> Iterator[PlaceRows]:
+    """Yield the rows of each environment and model, in the order of ``summary``."""
+    pairs = dict(groups(pairwise, "environment", "model"))
+    runs = dict(groups(results.runs, "environment", "model"))
+    for here, rows in groups(summary, "environment", "model"):
+        environment, model = here
+        yield PlaceRows(environment, model, rows, pairs.get(here, []), runs[here])
 
 
 def _cells_folder(out: Path) -> Path:

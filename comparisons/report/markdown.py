@@ -12,7 +12,7 @@ from bakeoff.comparisons.report.pairing import is_control
 from bakeoff.comparisons.report.profiles import over_environments
 from bakeoff.comparisons.report.sentences import cautions, failures, sentences
 from bakeoff.comparisons.report.targets import kept_target
-from bakeoff.comparisons.results import Results, Row, groups, title
+from bakeoff.comparisons.results import Results, Row, by_place, groups, title
 from bakeoff.comparisons.running import contamination
 from bakeoff.comparisons.wording import MISSING, amount, markdown_table, short, signed
 
@@ -88,10 +88,7 @@ def document(results: Results, summary: Sequence[Row], pairwise: Sequence[Row]) 
     parts = [f"# {title(results)}", _overview(results)]
     warnings = [*cautions(results), *contamination.cautions(results.out)]
     parts += [f"> **Warning: {line}.**" for line in warnings]
-    for (environment, model), rows in groups(summary, "environment", "model"):
-        here = (environment, model)
-        pairs = [row for row in pairwise if (row["environment"], row["model"]) == here]
-        runs = [run for run in results.runs if (run["environment"], run["model"]) == here]
+    for environment, model, rows, pairs, runs in by_place(results, summary, pairwise):
         parts += [
             f"## {short(environment)}, {short(model)}",
             _bullets(sentences(rows, pairs)),

@@ -21,7 +21,7 @@ from bakeoff.comparisons.report.pairwise import pairwise_rows
 from bakeoff.comparisons.report.profiles import profile_rows
 from bakeoff.comparisons.report.sentences import cautions, failures, sentences
 from bakeoff.comparisons.report.summary import summary_rows
-from bakeoff.comparisons.results import Results, Row, groups, load
+from bakeoff.comparisons.results import Results, Row, by_place, groups, load
 from bakeoff.comparisons.running import contamination
 from bakeoff.comparisons.schema import (
     FLOPS_COLUMNS,
@@ -118,10 +118,7 @@ def places(results: Results) -> list[Place]:
     """
     summary, pairwise = summary_rows(results), pairwise_rows(results)
     found = []
-    for (environment, model), rows in groups(summary, "environment", "model"):
-        here = (environment, model)
-        pairs = [row for row in pairwise if (row["environment"], row["model"]) == here]
-        runs = [run for run in results.runs if (run["environment"], run["model"]) == here]
+    for environment, model, rows, pairs, runs in by_place(results, summary, pairwise):
         lines = [*sentences(rows, pairs), *filter(None, [noise(runs)])]
         title = f"{short(environment)}, {short(model)} (means over n seeds)"
         found.append(Place(title, _table(rows), lines))

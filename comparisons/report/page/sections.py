@@ -10,7 +10,7 @@ from bakeoff.comparisons.report.measures import DIVERGED_SCORE
 from bakeoff.comparisons.report.page.markup import Markup, bullets, escape, grid, inline, tag
 from bakeoff.comparisons.report.pairing import is_control
 from bakeoff.comparisons.report.sentences import cautions, failures, sentences
-from bakeoff.comparisons.results import Results, Row, groups
+from bakeoff.comparisons.results import Results, Row, by_place, groups
 from bakeoff.comparisons.running import contamination
 from bakeoff.comparisons.wording import MISSING, amount, short
 
@@ -62,10 +62,7 @@ def warnings(results: Results) -> Markup:
 def verdicts(results: Results, summary: Sequence[Row], pairwise: Sequence[Row]) -> Markup:
     """Return what each environment and model shows, in sentences, with its fairness card."""
     parts = [tag("h2", escape("What was found"))]
-    for (environment, model), rows in groups(summary, "environment", "model"):
-        here = (environment, model)
-        pairs = [row for row in pairwise if (row["environment"], row["model"]) == here]
-        runs = [run for run in results.runs if (run["environment"], run["model"]) == here]
+    for environment, model, rows, pairs, runs in by_place(results, summary, pairwise):
         title = f"{short(environment)}, {short(model)}"
         parts.append(
             tag(
@@ -87,28 +84,14 @@ def verdicts(results: Results, summary: Sequence[Row], pairwise: Sequence[Row]) 
 
 def failed(results: Results) -> Markup:
     """Return who failed and what is missing; nothing if nothing is."""
-    lines = failures(results)
-    if not lines:
-        return _EMPTY
-    return tag(
-        "section",
-        tag("h2", escape("What failed, and what is missing")),
-        bullets([escape(line) for line in lines]),
-        id="failed",
-    )
+    lines = [escape(line) for line in failures(results)]
+    return _listed("What failed, and what is missing", lines, "failed")
 
 
 def overlap(results: Results) -> Markup:
     """Return whether held-out items are trained on; nothing where it was not looked at."""
-    lines = contamination.sentences(results.out)
-    if not lines:
-        return _EMPTY
-    return tag(
-        "section",
-        tag("h2", escape("Held-out items among the training items")),
-        bullets([inline(line) for line in lines]),
-        id="overlap",
-    )
+    lines = [inline(line) for line in contamination.sentences(results.out)]
+    return _listed("Held-out items among the training items", lines, "overlap")
 
 
 def manifests(runs: Sequence[Row]) -> Markup:
@@ -146,6 +129,11 @@ def again(results: Results) -> Markup:
         tag("p", escape(versions(results.runs)), class_="small"),
         id="again",
     )
+
+
+def _listed(title: str, lines: Sequence[Markup], name: str) -> Markup:
+    """Return a section of some lines; nothing if there are none."""
+    return tag("section", tag("h2", escape(title)), bullets(lines), id=name) if lines else _EMPTY
 
 
 def _first_table(summary: Sequence[Row], title: str) -> Markup:
