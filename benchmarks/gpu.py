@@ -27,11 +27,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import speed_arguments
+import speed_command
 import torch
 from speed_cells import Results, Row, failures, fill, measured, medians, said
 from speed_floors import Sizes, update
 from speed_own import Job
-from speed_tables import MIB, markdown, ratio, spelled, write_block
+from speed_tables import MIB, markdown, ratio, spelled
 from speed_world import DTYPES, MODELS, Shape
 
 from bakeoff.errors import UsageError
@@ -206,19 +207,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark; return the exit code."""
-    try:
-        args = arguments(argv)
-        found = OnGpu(args)
-        if not args.table:
-            found.measure()
-        block = found.block()
-        print(block)
-        if args.write:
-            write_block(args.write, "gpu", block)
-    except UsageError as error:
-        print(f"gpu: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return speed_command.run("gpu", arguments, OnGpu, argv)
 
 
 if __name__ == "__main__":

@@ -22,14 +22,14 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import speed_arguments
+import speed_command
 from growth_figure import AXES, Point, drawn
 from speed_cells import Results, failures, fill, measured, medians, said
 from speed_own import Job
-from speed_tables import MIB, markdown, write_block
+from speed_tables import MIB, markdown
 from speed_world import DTYPES, Shape
 
 from bakeoff.comparisons.tables import replace_file
-from bakeoff.errors import UsageError
 
 FP32 = 4
 
@@ -144,8 +144,10 @@ class Growth:
             found[axis].append(Point(size, *columns, logits))
         return found
 
-    def block(self, figure: str) -> str:
-        """Return the figure and the table."""
+    def block(self) -> str:
+        """Draw the figure, and return it with the table."""
+        figure = self.args.csv.with_suffix(".png")
+        replace_file(figure, drawn(self.points()))
         lines = [
             [AXES[axis], f"{point.size:,}", f"{point.wall_s:.2f}", f"{point.generation_s:.2f}",
              f"{point.update_s:.2f}", f"{point.above_mib:,.0f}", f"{point.logits_mib:,.0f}"]
@@ -158,7 +160,8 @@ class Growth:
                 for row in self.results.of(**self._cell(model, shape))]  # fmt: skip
         middle = f"in the middle {self.plan.model}, {self.plan.shape}"
         made = f"{self.args.precision}; {self.args.warmup} + {self.args.updates} updates a process"
-        parts = [f"![Update time and memory against five sizes]({figure})"]
+        place = speed_arguments.linked(figure, self.args.write)
+        parts = [f"![Update time and memory against five sizes]({place})"]
         parts += [markdown(header, lines, words=1), *failures(self.results)]
         return "\n\n".join([*parts, said(rows, middle, made)])
 
@@ -178,21 +181,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark; return the exit code."""
-    try:
-        args = arguments(argv)
-        growth = Growth(args)
-        if not args.table:
-            growth.measure()
-        figure = args.csv.with_suffix(".png")
-        replace_file(figure, drawn(growth.points()))
-        block = growth.block(speed_arguments.linked(figure, args.write))
-        print(block)
-        if args.write:
-            write_block(args.write, "growth", block)
-    except UsageError as error:
-        print(f"growth: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return speed_command.run("growth", arguments, Growth, argv)
 
 
 if __name__ == "__main__":

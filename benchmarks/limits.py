@@ -28,14 +28,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import speed_arguments
+import speed_command
 from speed_cells import Results, Row, failures, fill, measured, said
 from speed_floors import PHASES, Rates, Sizes, floors
 from speed_own import Job
 from speed_rates import Measured
-from speed_tables import markdown, write_block
+from speed_tables import markdown
 from speed_world import Shape
-
-from bakeoff.errors import UsageError
 
 GIGA = 10**9
 
@@ -163,26 +162,12 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = speed_arguments.parser("Measure the distance to the machine's limit.", example,
                                 "limits.csv")  # fmt: skip
     speed_arguments.add_shapes(parser)
-    block = "with --write: the markers in the page (default %(default)s)"
-    parser.add_argument("--block", default="limits", metavar="NAME", help=block)
     return speed_arguments.with_shapes(speed_arguments.checked(parser.parse_args(argv)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark; return the exit code."""
-    try:
-        args = arguments(argv)
-        limits = Limits(args)
-        if not args.table:
-            limits.measure()
-        block = limits.block()
-        print(block)
-        if args.write:
-            write_block(args.write, args.block, block)
-    except UsageError as error:
-        print(f"limits: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return speed_command.run("limits", arguments, Limits, argv)
 
 
 if __name__ == "__main__":

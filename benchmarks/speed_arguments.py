@@ -18,6 +18,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 def parser(description: str, example: str, csv_name: str) -> argparse.ArgumentParser:
     """Return a parser with the arguments that all speed benchmarks have."""
+    markers = "with --write: the markers in the page (default %(default)s)"
     found = argparse.ArgumentParser(description=description, epilog=f"example: {example}")
     add = found.add_argument
     add("--rounds", type=int, default=3, help="fresh processes of each cell (default 3)")
@@ -27,6 +28,7 @@ def parser(description: str, example: str, csv_name: str) -> argparse.ArgumentPa
     add("--csv", type=Path, default=DOCS / "performance" / csv_name, metavar="FILE",
         help="the rows, which are taken up and added to (default: %(default)s)")  # fmt: skip
     add("--write", type=Path, metavar="PAGE", help="put the table between its markers there")
+    add("--block", default=Path(csv_name).stem, metavar="NAME", help=markers)
     add("--table", action="store_true", help="measure nothing: print the table of the rows")
     add("--knob", action="append", default=[], metavar="NAME=VALUE",
         help="of this project's configuration; may come more than once")  # fmt: skip

@@ -32,9 +32,9 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import speed_arguments
+import speed_command
 from speed_cells import Failed, Results, Row, failures, fill, measured, medians, said
 from speed_own import Job
-from speed_tables import write_block
 from speed_world import Shape
 from vs_trl_tables import phases, ratios, tuning
 
@@ -174,8 +174,6 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     speed_arguments.add_shapes(parser)
     sizes = "completions of a micro-batch that are tried for TRL (default 4 8 16 32)"
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="N", help=sizes)
-    block = "with --write: the markers in the page (default %(default)s)"
-    parser.add_argument("--block", default="vs_trl", metavar="NAME", help=block)
     args = speed_arguments.with_shapes(speed_arguments.checked(parser.parse_args(argv)))
     for name in args.shapes:
         if not all(size > 0 for size in args.sizes) or not variants(args.shape[name], args.sizes):
@@ -187,19 +185,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark; return the exit code."""
-    try:
-        args = arguments(argv)
-        comparison = Comparison(args)
-        if not args.table:
-            comparison.measure()
-        block = comparison.block()
-        print(block)
-        if args.write:
-            write_block(args.write, args.block, block)
-    except UsageError as error:
-        print(f"vs_trl: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return speed_command.run("vs_trl", arguments, Comparison, argv)
 
 
 if __name__ == "__main__":
