@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bakeoff.comparisons.report import effects
 from bakeoff.comparisons.report.again import OWN_FILE, command, own_text, versions
 from bakeoff.comparisons.report.fairness import fairness_card, semantics
-from bakeoff.comparisons.report.items import item_rows, item_sentences
+from bakeoff.comparisons.report.items import item_sentences
 from bakeoff.comparisons.report.pairing import is_control
 from bakeoff.comparisons.report.profiles import over_environments
 from bakeoff.comparisons.report.sentences import cautions, failures, sentences
@@ -77,13 +77,16 @@ ITEMS = (
 )
 
 
-def document(results: Results, summary: Sequence[Row], pairwise: Sequence[Row]) -> str:
+def document(
+    results: Results, summary: Sequence[Row], pairwise: Sequence[Row], items: Sequence[Row]
+) -> str:
     """Return the text of ``report.md``.
 
     Args:
         results: the cells' rows.
         summary: the rows of ``summary.csv``.
         pairwise: the rows of ``pairwise.csv``.
+        items: the rows of ``items.csv``.
     """
     parts = [f"# {title(results)}", _overview(results)]
     warnings = [*cautions(results), *contamination.cautions(results.out)]
@@ -101,7 +104,7 @@ def document(results: Results, summary: Sequence[Row], pairwise: Sequence[Row]) 
             "### Pair by pair",
             *_pair_by_pair(pairs, TARGET[kept_target(results.out) is not None]),
         ]
-    if said := item_sentences(item_rows(results)):
+    if said := item_sentences(items):
         parts += ["## Other items of the same kind", _bullets(said), ITEMS]
     parts += ["## Over environments", _bullets(over_environments(results))]
     parts += ["## Figures", *(f"![{text}]({file})\n\n{text}" for file, text in FIGURES.items())]

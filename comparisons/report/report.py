@@ -61,16 +61,16 @@ def derived(results: Results) -> dict[str, bytes]:
     Args:
         results: the cells' rows.
     """
-    summary, pairwise = summary_rows(results), pairwise_rows(results)
+    summary, pairwise, items = summary_rows(results), pairwise_rows(results), item_rows(results)
     files = {
         **tables.merged(results),
         "summary.csv": tables.table(SUMMARY_COLUMNS, summary),
         "pairwise.csv": tables.table(PAIRWISE_COLUMNS, pairwise),
-        "items.csv": tables.table(ITEMS_COLUMNS, item_rows(results)),
+        "items.csv": tables.table(ITEMS_COLUMNS, items),
         "profiles.csv": tables.table(PROFILES_COLUMNS, profile_rows(results)),
         "ledger.csv": tables.table(LEDGER_COLUMNS, ledger_rows(results)),
         "flops.csv": tables.table(FLOPS_COLUMNS, flops_rows(results)),
-        "report.md": document(results, summary, pairwise).encode(),
+        "report.md": document(results, summary, pairwise, items).encode(),
     }
     return files | {"report.html": page(results, summary, pairwise, files).encode()}
 
