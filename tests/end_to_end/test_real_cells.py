@@ -12,8 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from bakeoff.comparisons import compare, load
+from bakeoff.comparisons import Comparison, compare, load
+from bakeoff.comparisons.cell.cell import Cell
+from bakeoff.comparisons.cell.failures import EXIT_CODES
 from bakeoff.comparisons.report.check import findings
+from bakeoff.comparisons.running.attempts import prepare
+from bakeoff.comparisons.running.folder import place
+from bakeoff.comparisons.running.grid import cells, plan
 
 FAILING = Path(__file__).with_name("failing.py")
 SMALL = {
@@ -38,8 +43,17 @@ def rows(out: Path, table: str) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def failed_grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    """A comparison from Python: two runs that end well, and one whose process is killed."""
     out = tmp_path_factory.mktemp("grid") / "results"
+    algorithms = (f"{FAILING}:killed", "grpo", "ppo")
+    return compare(algorithms=algorithms, seeds=1, out=out, quiet=True, audit=False, **SMALL)
+
+
+@pytest.fixture(scope="module")
+def failed_grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A comparison from the command line in which processes fail in every way there is."""
+    out = tmp_path_factory.mktemp("failed") / "results"
     names = ["nan_loss", "killed", "hungry", "broken"]
     algorithms = ",".join([*(f"{FAILING}:{name}" for name in names), "grpo"])
     run = command("--algorithms", algorithms, "--seeds", "1", "--memory-limit", "1200MiB", out=out)
@@ -47,6 +61,7 @@ def failed_grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow  # in one process below; a driver and such processes: test_driver_cells.py
 @pytest.mark.parametrize(
     ("name", "status", "what"),
     [
@@ -65,58 +80,91 @@ def test_a_cell_that_fails_leaves_a_row_with_the_right_status(
     assert what in row["error_message"]
 
 
-def test_the_rest_of_the_grid_finishes(failed_grid: Path) -> None:
-    (row,) = [r for r in rows(failed_grid, "runs.csv") if r["algorithm"] == "grpo"]
-
-    assert row["status"] == "ok"
-    assert row["updates"] == "2"
-
-
-def test_a_grid_in_which_cells_failed_passes_the_check(failed_grid: Path) -> None:
+@pytest.mark.slow
+def test_a_grid_in_which_cells_failed_in_every_way_passes_the_check(failed_grid: Path) -> None:
     assert findings(failed_grid) == []
 
 
-def test_failed_runs_are_counted_in_the_summary(failed_grid: Path) -> None:
-    summary = rows(failed_grid, "summary.csv")
+@pytest.mark.parametrize(
+    ("name", "status", "what"),
+    [
+        ("nan_loss", "diverged", "the policy loss is nan"),
+        ("broken", "error", "no such reward"),
+    ],
+)
+def test_a_cell_that_can_still_say_so_writes_down_how_it_failed(
+    tmp_path: Path, name: str, status: str, what: str
+) -> None:
+    (cell,) = cells(plan(algorithms=[f"{FAILING}:{name}"], seeds=1, out=tmp_path, **SMALL))
+    prepare(tmp_path, cell)
+    folder = place(tmp_path, cell)
+
+    assert Cell(folder).run() == EXIT_CODES[status]
+
+    written = json.loads((folder / "status.json").read_text())
+    assert written["status"] == status
+    assert what in written["error_message"]
+
+
+def test_a_cell_that_is_killed_leaves_a_row_that_says_so(comparison: Comparison) -> None:
+    (row,) = [r for r in rows(comparison.out, "runs.csv") if r["algorithm"].endswith(":killed")]
+
+    assert row["status"] == "error"
+    assert "SIGKILL" in row["error_message"]
+
+
+def test_the_rest_of_the_grid_finishes(comparison: Comparison) -> None:
+    found = [r for r in rows(comparison.out, "runs.csv") if r["algorithm"] in ("grpo", "ppo")]
+
+    assert [(row["status"], row["updates"]) for row in found] == [("ok", "2")] * 2
+
+
+def test_a_grid_in_which_a_cell_failed_passes_the_check(comparison: Comparison) -> None:
+    assert findings(comparison.out) == []
+
+
+def test_failed_runs_are_counted_in_the_summary(comparison: Comparison) -> None:
+    summary = rows(comparison.out, "summary.csv")
 
     failed = {r["algorithm"].rpartition(":")[2]: r["n_failed"] for r in summary}
-    assert failed == {"nan_loss": "1", "killed": "1", "hungry": "1", "broken": "1", "grpo": "0"}
+    assert failed == {"killed": "1", "grpo": "0", "ppo": "0"}
 
 
-def test_a_comparison_from_python_has_every_table_and_adds_up(tmp_path: Path) -> None:
-    knobs = {**SMALL, "audit": False}
-    result = compare(algorithms=("grpo", "ppo"), seeds=1, out=tmp_path / "r", quiet=True, **knobs)
+def test_a_comparison_from_python_has_every_table_and_adds_up(comparison: Comparison) -> None:
+    ended = comparison.runs.set_index("run_id")["status"] == "ok"
+    of_ended = ended.index[ended]
 
-    assert set(result.runs["status"]) == {"ok"}
-    for run_id, memory in result.memory.groupby("run_id"):
-        phases = result.phases[result.phases["run_id"] == run_id]
+    assert len(of_ended) == 2
+    for run_id in of_ended:
+        memory = comparison.memory[comparison.memory["run_id"] == run_id]
+        phases = comparison.phases[comparison.phases["run_id"] == run_id]
         assert memory["bytes_at_peak"].sum() == phases["peak_bytes"].max()
-    wall = result.phases.groupby(["run_id", "update"])["wall_s"].sum()
+    wall = comparison.phases.groupby(["run_id", "update"])["wall_s"].sum()
     assert (wall > 0).all()
-    critic = result.memory.set_index(["run_id", "component"])["bytes_max"].unstack()
-    ppo = critic.index.str.contains("ppo")
+    critic = comparison.memory.set_index(["run_id", "component"])["bytes_max"].unstack()
+    critic = critic.loc[of_ended]
+    ppo = critic.index.str.contains("/ppo")
     assert (critic.loc[ppo, "critic_weights"] > 0).all()
     assert (critic.loc[~ppo, "critic_weights"] == 0).all()
-    assert load(tmp_path / "r").summary.equals(result.summary)
-    assert findings(tmp_path / "r") == []
-    assert (tmp_path / "r" / "rewards.png").stat().st_size > 0
+    assert load(comparison.out).summary.equals(comparison.summary)
+    assert (comparison.out / "rewards.png").stat().st_size > 0
 
 
 def test_algorithms_of_a_seed_start_alike_and_are_evaluated_on_the_same_items(
-    failed_grid: Path,
+    comparison: Comparison,
 ) -> None:
-    first = [r for r in rows(failed_grid, "evals.csv") if r["update"] == "0"]
+    first = [r for r in rows(comparison.out, "evals.csv") if r["update"] == "0"]
     by_run: dict[str, list[tuple[str, str]]] = {}
     for row in first:
         by_run.setdefault(row["run_id"], []).append((row["item_id"], row["score"]))
 
-    assert len(by_run) == 5
+    assert len(by_run) == 3
     assert len({tuple(scores) for scores in by_run.values()}) == 1
 
 
-def test_finished_cells_are_not_run_again(failed_grid: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in failed_grid.glob("cells/*/status.json")}
-    run = command("--algorithms", "grpo", "--seeds", "1", out=failed_grid)
+def test_finished_cells_are_not_run_again(comparison: Comparison) -> None:
+    before = {path: path.stat().st_mtime_ns for path in comparison.out.glob("cells/*/status.json")}
+    run = command("--algorithms", "grpo", "--seeds", "1", out=comparison.out)
 
     assert run.returncode == 0, run.stderr
     assert {path: path.stat().st_mtime_ns for path in before} == before
