@@ -1,6 +1,7 @@
 """Settings for all tests."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +9,16 @@ import torch
 from bakeoff.rewards.code import Sandbox, SandboxUnavailable
 
 torch.set_num_threads(1)  # these tensors are tiny: more threads only wait for each other
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Read no file without a test that is marked "alone" where only those are run.
+
+    There are two of them, and reading all the thousands takes longer than they do.
+    """
+    if not config.option.markexpr.startswith("alone") or not collection_path.match("test_*.py"):
+        return None
+    return "mark.alone" not in collection_path.read_text() or None
 
 
 @pytest.fixture(scope="module")
