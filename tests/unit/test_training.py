@@ -47,7 +47,7 @@ def gradients_of(learner: Learner, batch: Batch) -> list[torch.Tensor]:
 )
 def test_micro_batches_give_the_gradient_of_the_whole_batch(name: str) -> None:
     gradients = []
-    for micro_batch in (1, 5, 12):
+    for micro_batch in (5, 11, 12):  # the last of the first two have two rows, and one
         model = small_model(1)
         config = small_config(micro_batch=micro_batch, minibatches=1, max_grad_norm=1e9)
         learner = Learner(model, make(name), config, Ledger())
