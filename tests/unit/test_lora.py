@@ -18,6 +18,8 @@ from bakeoff.training.meter import Meter
 from bakeoff.training.scoring import token_logps
 from bakeoff.types import Item, Score
 
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
+
 
 class Evens(Successor):
     """Likes even digits: a model of random weights writes some, and more in some replies."""
@@ -173,7 +175,7 @@ def half_right(seed: int) -> LanguageModel:
     return language_model
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_lora_learns_the_smallest_environment(seed: int) -> None:
     config = small_config(
         updates=20, prompts_per_update=10, group_size=8, learning_rate=1e-2, lora_rank=4
