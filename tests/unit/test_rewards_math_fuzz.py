@@ -107,7 +107,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
     child.stop()
 
 
-@pytest.mark.parametrize("bug", ["time.sleep(60)", "while True: pass", "os._exit(1)"])
+@pytest.mark.parametrize("bug", ["time.sleep(60)", "os._exit(1)"])
 def test_a_check_that_hangs_or_dies_would_be_found_out(tmp_path: Path, bug: str) -> None:
     planted = JUDGE.replace("    try:", f"    import os\n    {bug}\n    try:")
     child = Judge(tmp_path, planted, bound=0.1)
