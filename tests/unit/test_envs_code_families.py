@@ -116,7 +116,7 @@ def test_the_input_given_back_earns_at_most_half(family: Family) -> None:
 def test_what_is_asked_in_eval_is_not_asked_in_train(family: Family) -> None:
     train, evaluation = (
         {item.prompt if family.level == 1 else item.answer for item in items}
-        for items in ([family.item(i, split) for i in range(300)] for split in ("train", "eval"))
+        for items in ([family.item(i, split) for i in range(150)] for split in ("train", "eval"))
     )
 
     assert evaluation and not train & evaluation
