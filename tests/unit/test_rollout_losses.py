@@ -152,6 +152,7 @@ def test_the_limit_of_an_episode_is_that_of_all_its_turns() -> None:
     assert batch.limit_B.tolist() == [4.0] * 16
 
 
+@pytest.mark.slow  # that an algorithm learns: test_learning.py; what it learns from: above
 def test_guessing_higher_and_lower_is_learned() -> None:
     training = small_training(
         environment=HigherLower(),
