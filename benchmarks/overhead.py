@@ -3,14 +3,16 @@ r"""What measuring costs: a run with everything that a cell measures and writes,
     python benchmarks/overhead.py --rounds 10 --csv overhead.csv
 
 How it is measured:
-1. An arm is a fresh process that trains one algorithm from one seed: `measured` as a cell does,
-   with a meter (phases, marks of memory that are set back), metrics and a recorder that writes the
-   raw tables; `silent` with a meter that does nothing, no metrics and no files; `audit` as an
-   audit does, which counts every tensor and operation (only with --audit).
-2. A round has the arms once and `silent` twice: the second is the control, whose ratio to the first
-   is what chance and the machine make. The order is turned round from one round to the next.
-3. A process's figure is the time of its updates without the first, writing included and evaluation
+1. An arm trains one algorithm from one seed: `measured` as a cell does, with a meter (phases, marks
+   of memory that are set back), metrics and a recorder that writes the raw tables; `silent` with a
+   meter that does nothing, no metrics and no files; `silent again` is the control, whose ratio to
+   `silent` is what chance and the machine make.
+2. A round is a fresh process in which the arms make their updates in turns, in another order each
+   time: what the machine does besides befalls all of them. An update is the same work in each.
+3. An arm's figure is the time of its updates without the first, writing included and evaluation
    left out. A ratio is the geometric mean over rounds, with a t interval of its logarithm.
+4. `audit` (only with --audit) counts every tensor and operation, as an audit does, and would count
+   those of the others: it has a process of its own.
 
 On a machine that does other things too, the seconds of processor time are the steadier ones.
 """
@@ -48,43 +50,69 @@ METRICS = (
 """What makes metrics of samples and batches; losses and norms come with the learning."""
 
 
-def child(task: Mapping[str, Any]) -> dict[str, float]:
-    """Train as an arm does; return the seconds of the updates after the first."""
+def child(task: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Train as the arms do, in turns; return the seconds of each one's updates after the first."""
     import torch
 
-    from bakeoff import algorithms, envs
-    from bakeoff.models import default_learning_rate
-    from bakeoff.models.loading import load
-    from bakeoff.training.accounting.audit_meter import AuditMeter
-    from bakeoff.training.config import train_config
-    from bakeoff.training.loop import Training
-    from bakeoff.training.meter import Meter
-
-    arm = task["arm"].removesuffix(" again")
     torch.set_num_threads(task["threads"])
-    environment = envs.make(task["environment"])
-    knobs = {"max_new_tokens": environment.reply_tokens, "eval_items": 1, "eval_every": 10**6}
-    knobs |= {"learning_rate": default_learning_rate(task["model"]), **task["knobs"]}
-    config = train_config(knobs | {"updates": task["updates"] + 2})
-    meter = {"measured": Meter, "silent": silent_meter(), "audit": AuditMeter}[arm]("cpu")
-    model, algorithm = load(task["model"]), algorithms.make(task["algorithm"])
-    training = Training(model, environment, algorithm, config, seed=task["seed"], meter=meter)
     with ExitStack() as stack:
-        record = stack.enter_context(recorded(config.updates)) if arm != "silent" else None
-        for name in METRICS if arm == "silent" else ():
-            stack.enter_context(mock.patch(f"bakeoff.training.{name}", lambda *_, **__: {}))
+        arms = [Arm(name, task, stack) for name in task["arms"]]
+        for _ in range(2):  # the evaluation before training, and the update that does not count
+            for arm in arms:
+                arm.step()
+        for arm in arms:
+            arm.spent = dict.fromkeys(MEASURES, 0.0)
+        for update in range(task["updates"]):  # one more would end with an evaluation
+            first = (update + task["round"]) % len(arms)
+            for arm in arms[first:] + arms[:first]:
+                arm.step()
+    return {arm.name: arm.spent for arm in arms}
+
+
+class Arm:
+    """A training that makes one update after the other.
+
+    Attributes:
+        name: of the arm.
+        spent: the seconds of its updates.
+    """
+
+    def __init__(self, name: str, task: Mapping[str, Any], stack: ExitStack) -> None:
+        """Set up what a task asks for; what has to be closed goes onto ``stack``."""
+        from bakeoff import algorithms, envs
+        from bakeoff.models import default_learning_rate
+        from bakeoff.models.loading import load
+        from bakeoff.training.accounting.audit_meter import AuditMeter
+        from bakeoff.training.config import train_config
+        from bakeoff.training.loop import Training
+        from bakeoff.training.meter import Meter
+
+        self.name, self.spent = name, dict.fromkeys(MEASURES, 0.0)
+        kind = name.removesuffix(" again")
+        self._silent = kind == "silent"
+        environment = envs.make(task["environment"])
+        knobs = {"max_new_tokens": environment.reply_tokens, "eval_items": 1, "eval_every": 10**6}
+        knobs |= {"learning_rate": default_learning_rate(task["model"]), **task["knobs"]}
+        config = train_config(knobs | {"updates": task["updates"] + 2})
+        meter = {"measured": Meter, "silent": silent_meter(), "audit": AuditMeter}[kind]("cpu")
+        model, algorithm = load(task["model"]), algorithms.make(task["algorithm"])
+        training = Training(model, environment, algorithm, config, seed=task["seed"], meter=meter)
         if isinstance(meter, AuditMeter):
             stack.enter_context(meter.counting(training))
-        spent = {"wall_s": 0.0, "cpu_s": 0.0}
-        reports = training.run()
-        for _ in range(2):  # the evaluation before training, and the update that does not count
-            note(record, next(reports))
-        for _ in range(task["updates"]):  # one more would end with an evaluation
+        self._record = None if self._silent else stack.enter_context(recorded(config.updates))
+        self._reports = training.run()
+
+    def step(self) -> None:
+        """Make an update, write it down if that is this arm's way, and add up what it took."""
+        with ExitStack() as stack:
+            for name in METRICS if self._silent else ():
+                stack.enter_context(mock.patch(f"bakeoff.training.{name}", lambda *_, **__: {}))
             wall, cpu = time.perf_counter(), time.process_time()
-            note(record, next(reports))
-            spent["wall_s"] += time.perf_counter() - wall
-            spent["cpu_s"] += time.process_time() - cpu
-    return spent
+            report = next(self._reports)
+            if self._record is not None:
+                self._record.write(report, 1)
+            self.spent["wall_s"] += time.perf_counter() - wall
+            self.spent["cpu_s"] += time.process_time() - cpu
 
 
 def silent_meter() -> type[Any]:
@@ -119,14 +147,8 @@ def recorded(updates: int) -> Iterator[Any]:
         yield Recorder(Path(folder), spec, updates, started=time.perf_counter())
 
 
-def note(record: Any, report: Any) -> None:
-    """Write a report down, if there is a recorder."""
-    if record is not None:
-        record.write(report, 1)
-
-
-def measured(task: Mapping[str, Any]) -> dict[str, float]:
-    """Have a fresh process do a task; return its seconds.
+def measured(task: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Have a fresh process do a task; return the seconds of its arms.
 
     Raises:
         UsageError: it failed; the text is its last line.
@@ -136,7 +158,7 @@ def measured(task: Mapping[str, Any]) -> dict[str, float]:
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise UsageError((done.stderr.strip() or "no message").splitlines()[-1])
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
@@ -176,8 +198,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description="Measure what measuring costs.")
     add = parser.add_argument
-    add("--rounds", type=int, default=5, help="fresh processes of each arm (default 5)")
-    add("--updates", type=int, default=10, help="updates of a process (default 10)")
+    add("--rounds", type=int, default=5, help="fresh processes (default 5)")
+    add("--updates", type=int, default=10, help="updates of each arm in one (default 10)")
     add("--model", default="tiny")
     add("--algorithm", default="grpo")
     add("--env", dest="environment", default="bakeoff/Arithmetic-v0")
@@ -198,16 +220,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps(child(json.loads(args.child))))
         return 0
     names = ("updates", "model", "algorithm", "environment", "threads", "knobs")
-    arms = ["measured", "silent", "silent again", *(["audit"] if args.audit else [])]
+    together = [["measured", "silent", "silent again"], *([["audit"]] if args.audit else [])]
     rows: list[dict[str, Any]] = []
     for number in range(args.rounds):
-        for arm in arms[:: -1 if number % 2 else 1]:
+        for arms in together:
             load = round(os.getloadavg()[0], 2)
-            task = {name: getattr(args, name) for name in names} | {"arm": arm, "seed": 0}
-            seconds = measured(task)
-            rows.append({"round": number, "arm": arm, **seconds, "load_at_start": load})
-            said = ", ".join(f"{name} {value:.2f}" for name, value in seconds.items())
-            print(f"[{number + 1}/{args.rounds}] {arm}: {said}", file=sys.stderr, flush=True)
+            asked = {name: getattr(args, name) for name in names}
+            found = measured(asked | {"arms": arms, "round": number, "seed": 0})
+            for arm, seconds in found.items():
+                rows.append({"round": number, "arm": arm, **seconds, "load_at_start": load})
+                said = ", ".join(f"{name} {value:.2f}" for name, value in seconds.items())
+                print(f"[{number + 1}/{args.rounds}] {arm}: {said}", file=sys.stderr, flush=True)
     if args.csv:
         with args.csv.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, rows[0])
