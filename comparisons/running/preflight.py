@@ -22,9 +22,9 @@ from bakeoff.comparisons.running.process import Ending
 from bakeoff.comparisons.running.share import available_bytes
 from bakeoff.errors import UsageError
 from bakeoff.training.config import train_config
-from bakeoff.training.memory.prediction import Prediction, Run, predicted
+from bakeoff.training.memory.prediction import Prediction, predicted
 from bakeoff.training.memory.sizes import model_config, model_sizes
-from bakeoff.training.memory.workload import Lengths, Machine, Needs
+from bakeoff.training.memory.workload import Lengths, Machine, Needs, Run
 
 ROUGHLY = Machine(baseline=2**30)
 MOST = Needs(critic="separate", reference=True)

@@ -117,7 +117,7 @@ def counts(weights: Iterable[Tensor]) -> list[Weight]:
     Example:
         >>> import torch
         >>> counts([torch.empty(2, 3, dtype=torch.bfloat16)])
-        [Weight(numbers=6, itemsize=2)]
+        [Weight(numbers=6, itemsize=2, rows=0)]
     """
     own = (rounded(weight) if isinstance(weight, Master) else weight for weight in weights)
     return [Weight(weight.numel(), weight.dtype.itemsize) for weight in own]

@@ -8,24 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from bakeoff.training.memory import activations, sampling
+from bakeoff.training.memory import activations, cuda, sampling
 from bakeoff.training.memory.holdings import model_bytes
 from bakeoff.training.memory.process import beside_tensors
 from bakeoff.training.memory.sampling import Asked
-from bakeoff.training.memory.sizes import ModelSizes, Weight
+from bakeoff.training.memory.sizes import Weight
+from bakeoff.training.memory.spread import (
+    Gradients,
+    gathered,
+    sharded_gradients,
+    summed,
+    whole_gradients,
+)
 from bakeoff.training.memory.workload import (
-    Lengths,
-    Machine,
-    Needs,
     Piece,
+    Run,
     backward_piece,
     forward_piece,
 )
-
-if TYPE_CHECKING:
-    from bakeoff.training.config import TrainConfig
 
 Components = dict[str, int]
 
@@ -85,44 +86,15 @@ class Prediction:
         return found
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run that has not been made.
-
-    Attributes:
-        sizes: of its model.
-        needs: of its algorithm.
-        config: its settings.
-        lengths: of prompts and completions.
-        machine: where it computes.
-    """
-
-    sizes: ModelSizes
-    needs: Needs
-    config: TrainConfig
-    lengths: Lengths
-    machine: Machine = field(default_factory=Machine)
-
-    @property
-    def rank(self) -> int:
-        """The rank of the policy's adapter; 0: all of its weights train."""
-        return self.config.lora.lora_rank
-
-    @property
-    def item(self) -> int:
-        """The bytes of a weight's number."""
-        return 2 if self.config.precision == "bf16" else 4
-
-
 def predicted(run: Run) -> Prediction:
     """Return what a run will hold if no completion ends early."""
     models = models_of(run)
     lasting = {name: n for name, n in models.items() if not name.endswith("_grads")}
-    config, needs = run.config, run.needs
-    held_out = Asked(config.eval_items, 1, config.sample_batch)
+    config, needs, share = run.config, run.needs, run.spread.share
+    held_out = Asked(share(config.eval_items), 1, config.sample_batch)
     phases = {"eval": {**lasting, **_sampled(run, held_out, 0.0)}}
     if not needs.on_gold:
-        asked = Asked(config.prompts_per_update, config.group_size, config.sample_batch)
+        asked = Asked(share(config.prompts_per_update), config.group_size, config.sample_batch)
         phases["rollout"] = {**lasting, **_sampled(run, asked, config.sampling.temperature)}
     lasting["rollout_buffer"] = _buffer(run)
     if needs.critic:
@@ -147,7 +119,10 @@ def predicted(run: Run) -> Prediction:
 
 def models_of(run: Run) -> Components:
     """Return the bytes of weights, gradients and AdamW's states of the models of a run."""
-    held, moved = _weights(run)
+    held, moved = (
+        {name: run.spread.held(weights) for name, weights in models.items()}
+        for models in _weights(run)
+    )
     return model_bytes(held, moved, run.config.optimizer.optimizer_bits)
 
 
@@ -156,7 +131,7 @@ def _weights(run: Run) -> tuple[dict[str, list[Weight]], dict[str, list[Weight]]
     sizes, needs, rank = run.sizes, run.needs, run.rank
 
     def cast(weights: list[Weight]) -> list[Weight]:
-        return [Weight(count, run.item) for count, _ in weights]
+        return [weight._replace(itemsize=run.item) for weight in weights]
 
     policy, backbone = cast(sizes.weights()), cast(sizes.backbone())
     adapter = sizes.adapter(rank) if rank else []
@@ -165,7 +140,7 @@ def _weights(run: Run) -> tuple[dict[str, list[Weight]], dict[str, list[Weight]]
     if needs.reference and not rank:
         held["reference"] = policy
     if needs.critic:
-        own = [Weight(sizes.hidden), Weight(1)]
+        own = [Weight(sizes.hidden, rows=1), Weight(1)]
         if needs.critic == "separate":
             own = backbone + own
         if needs.critic == "lora":
@@ -178,10 +153,16 @@ def _weights(run: Run) -> tuple[dict[str, list[Weight]], dict[str, list[Weight]]
 def _sampled(run: Run, asked: Asked, temperature: float) -> Components:
     """Return what sampling holds beside the models."""
     sizes, precision, machine = run.sizes, run.config.precision, run.machine
+    if run.spread.elsewhere:  # new weights are sent one by one, whole
+        return {"gathered_weights": run.item * sizes.embedding} if run.spread.sharded else {}
     logits = sampling.step_logits(sizes, asked, precision, temperature)
     prefill = sampling.prefill_bytes(sizes, asked, run.lengths, precision)
     copied = sampling.copied_weights(sizes, precision, machine)
     drawn = asked.prompts * asked.group * run.lengths.completion * (8 + 8 + 4)
+    if run.spread.sharded:  # a plain copy of the policy, for as long as it samples
+        copied += run.item * sum(weight.numbers for weight in sizes.weights())
+    if not machine.cpu:
+        drawn += cuda.step_scores(sizes, asked.running, run.lengths)
     found = {
         "sampler_weights": copied,
         "kv_cache": sampling.cache_bytes(sizes, asked, run.lengths, precision),
@@ -202,12 +183,22 @@ def _read(run: Run, *, logits: bool) -> Components:
     sizes, precision = run.sizes, run.config.precision
     piece = forward_piece(run.config, run.lengths, run.needs, after=not logits)
     layers = piece.tokens * activations.passing(sizes, precision)
+    if not run.machine.cpu:
+        layers += cuda.made_by_attention(sizes, piece, run.lengths, run.item)
     ended = (piece.tokens + piece.counted) * activations.state(sizes, precision)
     made = activations.logits_forward(sizes, piece.counted, precision) if logits else 0
     cast = {"other_tensors": _cast(run)} if _cast(run) else {}
+    whole = _whole(run, head=logits)
     if layers > ended + made:
-        return {"activations": layers, **cast}
-    return {"activations": ended, "logits": made, **cast}
+        return {"activations": layers, **cast, **whole}
+    return {"activations": ended, "logits": made, **cast, **whole}
+
+
+def _whole(run: Run, *, head: bool) -> Components:
+    """Return the weights that a pass of a sharded model has whole."""
+    if not run.spread.sharded:
+        return {}
+    return {"gathered_weights": gathered(run.sizes, run.item, head=head)}
 
 
 def _learned(run: Run, grads: int, *, self_head: bool = False) -> Components:
@@ -229,35 +220,46 @@ def _learned(run: Run, grads: int, *, self_head: bool = False) -> Components:
     layers = activations.kept_by_layers(sizes, precision, config.recompute, rank)
     piece = _piece(run, layers, after=not self_head)
     last = activations.kept_at_the_end(sizes, precision, rank)
-    width = activations.state(sizes, precision)
-    chosen = piece.counted * width if self_head else 0
+    chosen = piece.counted * activations.state(sizes, precision) if self_head else 0
     kept = piece.tokens * (layers + last) + chosen
     one = piece.tokens * activations.kept_by_layer(sizes, precision, rank)
+    if not run.machine.cpu:
+        seen = cuda.kept_by_attention(sizes, piece, run.lengths, run.item)
+        kept += seen * (sizes.layers if config.recompute == "none" else 1)
+        one += seen
     turning = piece.tokens * activations.turning(sizes, precision)
-    embedding = 0 if rank else 4 * sizes.embedding
-    head = embedding if self_head else 0
-    tied = head if sizes.tied else 0
-    carried = 0 if piece.alone else grads
+    made = _gradients(run, grads, 0 if piece.alone else grads, self_head=self_head, rank=rank)
     name = "policy_grads" if self_head else "critic_grads"
     moments: list[Components] = [
-        {"activations": kept + turning, name: carried + head},
-        {"activations": one + turning, name: max(carried, grads - embedding) + tied},
-        {name: grads + 2 * tied},
+        {"activations": kept + turning, name: made.last},
+        {"activations": one + turning, name: made.first},
+        {name: made.end},
     ]
     if self_head:
-        made = activations.logits_forward(sizes, piece.counted, precision)
+        logits = activations.logits_forward(sizes, piece.counted, precision)
         again = activations.logits_backward(sizes, piece.counted, precision)
-        moments.append({"activations": kept, "logits": made, name: carried})
-        moments.append({"activations": kept + chosen, "logits": again, name: carried + head})
-    return max(moments, key=lambda moment: sum(moment.values()))
+        moments.append({"activations": kept, "logits": logits, name: made.before})
+        moments.append({"activations": kept + chosen, "logits": again, name: made.chosen})
+    widest = max(moments, key=lambda moment: sum(moment.values()))
+    return {**widest, **_whole(run, head=self_head)}
+
+
+def _gradients(run: Run, total: int, carried: int, *, self_head: bool, rank: int) -> Gradients:
+    """Return the gradients of a backward pass; those of replicas are added up at its end."""
+    if run.spread.sharded:
+        return sharded_gradients(run.sizes, total, carried, run.item, head=self_head)
+    found = whole_gradients(run.sizes, total, carried, head=self_head, trains=not rank)
+    most = summed(_weights(run)[1]["policy" if self_head else "critic"], run.spread.ranks)
+    return found._replace(end=max(found.end, total + most))
 
 
 def _piece(run: Run, layers: int, *, after: bool) -> Piece:
     gib = run.config.activation_gib
     arguments = run.config, run.needs, run.lengths
     if gib is None:
-        return backward_piece(*arguments, after=after)
-    return backward_piece(*arguments, after=after, most=gib * 2**30 / layers)
+        return backward_piece(*arguments, after=after, ranks=run.spread.ranks)
+    most = gib * 2**30 / layers
+    return backward_piece(*arguments, after=after, most=most, ranks=run.spread.ranks)
 
 
 def _buffer(run: Run) -> int:

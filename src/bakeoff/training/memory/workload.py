@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
+
+from bakeoff.training.memory.sizes import ModelSizes
+from bakeoff.training.memory.spread import Spread
 
 if TYPE_CHECKING:
     from bakeoff.training.config import TrainConfig
@@ -71,22 +74,61 @@ class Machine:
     baseline: int = 0
 
 
+@dataclass(frozen=True)
+class Run:
+    """A run that has not been made.
+
+    Attributes:
+        sizes: of its model.
+        needs: of its algorithm.
+        config: its settings.
+        lengths: of prompts and completions.
+        machine: where it computes.
+        spread: over how many devices; what is foretold is of the one that holds the most.
+    """
+
+    sizes: ModelSizes
+    needs: Needs
+    config: TrainConfig
+    lengths: Lengths
+    machine: Machine = field(default_factory=Machine)
+    spread: Spread = field(default_factory=Spread)
+
+    @property
+    def rank(self) -> int:
+        """The rank of the policy's adapter; 0: all of its weights train."""
+        return self.config.lora.lora_rank
+
+    @property
+    def item(self) -> int:
+        """The bytes of a weight's number."""
+        return 2 if self.config.precision == "bf16" else 4
+
+
 class Piece(NamedTuple):
     """What passes at a time.
 
     Attributes:
         tokens: that are read, prompts included.
         counted: of these, those that have logits.
-        alone: whether it is all of an optimiser step.
+        alone: whether it is all that this device has of an optimiser step.
+        prompts: that are read.
     """
 
     tokens: int
     counted: int
     alone: bool
+    prompts: int
 
 
 def backward_piece(
-    config: TrainConfig, needs: Needs, lengths: Lengths, *, after: bool, most: float = math.inf
+    config: TrainConfig,
+    needs: Needs,
+    lengths: Lengths,
+    *,
+    after: bool,
+    most: float = math.inf,
+    ranks: int = 1,
 ) -> Piece:
     """Return the largest piece that makes a backward pass, if no completion ends early.
 
@@ -99,12 +141,13 @@ def backward_piece(
         lengths: of prompts and completions.
         after: whether the last token of a completion is read itself, which a critic asks for.
         most: tokens at a time, unless one completion has more.
+        ranks: devices that the pieces of a step are dealt to.
 
     Example:
         >>> from bakeoff.training.config import TrainConfig
         >>> config = TrainConfig(prompts_per_update=4, group_size=8, minibatches=2)
         >>> backward_piece(config, Needs(), Lengths(10, 10, 5), after=False)
-        Piece(tokens=104, counted=80, alone=True)
+        Piece(tokens=104, counted=80, alone=True, prompts=4)
     """
     prompts = config.prompts_per_update
     group = 1 if needs.on_gold else config.group_size
@@ -119,7 +162,8 @@ def backward_piece(
         alone = lengths.prompt + read
         share = max(alone, most) / tokens
         tokens, rows = max(alone, most), max(1, math.ceil(rows * share))
-    return Piece(math.ceil(tokens), rows * lengths.completion, rows == step)
+    whole = math.ceil(step / rows) <= ranks
+    return Piece(math.ceil(tokens), rows * lengths.completion, whole, asked)
 
 
 def forward_piece(config: TrainConfig, lengths: Lengths, needs: Needs, *, after: bool) -> Piece:
@@ -130,4 +174,4 @@ def forward_piece(config: TrainConfig, lengths: Lengths, needs: Needs, *, after:
     asked = min(config.prompts_per_update, math.ceil(rows / group))
     read = lengths.completion if after else lengths.completion - 1
     tokens = asked * lengths.prompt + rows * read
-    return Piece(math.ceil(tokens), rows * lengths.completion, rows == batch)
+    return Piece(math.ceil(tokens), rows * lengths.completion, rows == batch, asked)
