@@ -15,11 +15,11 @@ from bakeoff.training.memory.process import beside_tensors
 from bakeoff.training.memory.sampling import Asked
 from bakeoff.training.memory.sizes import Weight
 from bakeoff.training.memory.spread import (
-    Gradients,
+    Moments,
+    added_up,
     gathered,
-    sharded_gradients,
-    summed,
-    whole_gradients,
+    gathered_gradients,
+    own_gradients,
 )
 from bakeoff.training.memory.workload import (
     Piece,
@@ -154,7 +154,7 @@ def _sampled(run: Run, asked: Asked, temperature: float) -> Components:
     """Return what sampling holds beside the models."""
     sizes, precision, machine = run.sizes, run.config.precision, run.machine
     if run.spread.elsewhere:  # new weights are sent one by one, whole
-        return {"gathered_weights": run.item * sizes.embedding} if run.spread.sharded else {}
+        return {"gathered": run.item * sizes.embedding} if run.spread.sharded else {}
     logits = sampling.step_logits(sizes, asked, precision, temperature)
     prefill = sampling.prefill_bytes(sizes, asked, run.lengths, precision)
     copied = sampling.copied_weights(sizes, precision, machine)
@@ -187,18 +187,11 @@ def _read(run: Run, *, logits: bool) -> Components:
         layers += cuda.made_by_attention(sizes, piece, run.lengths, run.item)
     ended = (piece.tokens + piece.counted) * activations.state(sizes, precision)
     made = activations.logits_forward(sizes, piece.counted, precision) if logits else 0
-    cast = {"other_tensors": _cast(run)} if _cast(run) else {}
-    whole = _whole(run, head=logits)
+    beside = {"other_tensors": _cast(run), "gathered": _gathered(run, head=logits)}
+    beside = {name: n_bytes for name, n_bytes in beside.items() if n_bytes}
     if layers > ended + made:
-        return {"activations": layers, **cast, **whole}
-    return {"activations": ended, "logits": made, **cast, **whole}
-
-
-def _whole(run: Run, *, head: bool) -> Components:
-    """Return the weights that a pass of a sharded model has whole."""
-    if not run.spread.sharded:
-        return {}
-    return {"gathered_weights": gathered(run.sizes, run.item, head=head)}
+        return {"activations": layers, **beside}
+    return {"activations": ended, "logits": made, **beside}
 
 
 def _learned(run: Run, grads: int, *, self_head: bool = False) -> Components:
@@ -206,8 +199,8 @@ def _learned(run: Run, grads: int, *, self_head: bool = False) -> Components:
 
     The widest moment is one of these: logits are made; their gradient is; the last layer's turn
     comes, with the gradient of the output layer there; the first layer's does; or the embeddings'
-    gradient is made, and added to the output layer's if both are one. If the pieces of an optimiser
-    step are several, the first ones' gradients are there all the time.
+    gradient is made, and added to the output layer's if both are one; or replicas add theirs up. If
+    the pieces of an optimiser step are several, the first ones' gradients are there all the time.
 
     Args:
         run: the run.
@@ -228,29 +221,33 @@ def _learned(run: Run, grads: int, *, self_head: bool = False) -> Components:
         kept += seen * (sizes.layers if config.recompute == "none" else 1)
         one += seen
     turning = piece.tokens * activations.turning(sizes, precision)
-    made = _gradients(run, grads, 0 if piece.alone else grads, self_head=self_head, rank=rank)
+    held = Moments(kept, kept + chosen, kept + turning, one + turning)
+    logits = Moments(
+        activations.logits_forward(sizes, piece.counted, precision) if self_head else 0,
+        activations.logits_backward(sizes, piece.counted, precision) if self_head else 0,
+    )
+    whole = not (rank or run.spread.sharded)
+    own = own_gradients(sizes, grads, 0 if piece.alone else grads, head=self_head, whole=whole)
     name = "policy_grads" if self_head else "critic_grads"
+    passing = _gathered(run, head=self_head)
     moments: list[Components] = [
-        {"activations": kept + turning, name: made.last},
-        {"activations": one + turning, name: made.first},
-        {name: made.end},
+        {"activations": kept, "logits": made, name: grad, "gathered": passing + moving}
+        for kept, made, grad, moving in zip(held, logits, own, _moving(run, self_head), strict=True)
     ]
-    if self_head:
-        logits = activations.logits_forward(sizes, piece.counted, precision)
-        again = activations.logits_backward(sizes, piece.counted, precision)
-        moments.append({"activations": kept, "logits": logits, name: made.before})
-        moments.append({"activations": kept + chosen, "logits": again, name: made.chosen})
     widest = max(moments, key=lambda moment: sum(moment.values()))
-    return {**widest, **_whole(run, head=self_head)}
+    return {name: n_bytes for name, n_bytes in widest.items() if n_bytes}
 
 
-def _gradients(run: Run, total: int, carried: int, *, self_head: bool, rank: int) -> Gradients:
-    """Return the gradients of a backward pass; those of replicas are added up at its end."""
+def _gathered(run: Run, *, head: bool) -> int:
+    """Return the bytes of weights that a pass of a sharded model has whole."""
+    return gathered(run.sizes, run.item, head=head) if run.spread.sharded else 0
+
+
+def _moving(run: Run, head: bool) -> Moments:
+    """Return the bytes of gradients on their way between ranks."""
     if run.spread.sharded:
-        return sharded_gradients(run.sizes, total, carried, run.item, head=self_head)
-    found = whole_gradients(run.sizes, total, carried, head=self_head, trains=not rank)
-    most = summed(_weights(run)[1]["policy" if self_head else "critic"], run.spread.ranks)
-    return found._replace(end=max(found.end, total + most))
+        return gathered_gradients(run.sizes, run.item, head=head)
+    return added_up(_weights(run)[1]["policy" if head else "critic"], run.spread.ranks)
 
 
 def _piece(run: Run, layers: int, *, after: bool) -> Piece:

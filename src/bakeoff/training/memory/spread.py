@@ -64,70 +64,66 @@ class Spread:
         return [weight.share(self.ranks) for weight in weights]
 
 
-class Gradients(NamedTuple):
-    """Bytes of gradients in the moments of a backward pass, one after the other.
+class Moments(NamedTuple):
+    """Bytes in the moments of a backward pass, one after the other.
 
     Attributes:
-        before: while logits are made.
-        chosen: while their gradient is.
-        last: while it is the last layer's turn.
-        first: while it is the first layer's.
-        end: when all are there.
+        logits: they are made.
+        chosen: their gradient is.
+        last: it is the last layer's turn.
+        first: it is the first layer's.
+        end: the embeddings' gradient is made, and all others are there.
+        added: gradients of replicas are added up.
     """
 
-    before: int
-    chosen: int
-    last: int
-    first: int
-    end: int
+    logits: int = 0
+    chosen: int = 0
+    last: int = 0
+    first: int = 0
+    end: int = 0
+    added: int = 0
 
 
-def whole_gradients(
-    sizes: ModelSizes, total: int, carried: int, *, head: bool, trains: bool
-) -> Gradients:
-    """Return the gradients of weights that are all here.
+def own_gradients(
+    sizes: ModelSizes, total: int, carried: int, *, head: bool, whole: bool
+) -> Moments:
+    """Return the gradients that stay: of all weights, or of a rank's share of them.
 
     Args:
         sizes: of the model.
         total: bytes of all gradients.
         carried: those that earlier pieces have left.
         head: whether there is an output layer with a gradient.
-        trains: whether embeddings have one.
+        whole: whether all of the embeddings train here.
     """
-    embedding = 4 * sizes.embedding if trains else 0
+    embedding = 4 * sizes.embedding if whole else 0
     own = embedding if head else 0
     tied = own if sizes.tied else 0
-    return Gradients(
-        carried,
-        carried + own,
-        carried + own,
-        max(carried, total - embedding) + tied,
-        total + 2 * tied,
-    )
+    first = max(carried, total - embedding) + tied
+    return Moments(carried, carried + own, carried + own, first, total + 2 * tied, total)
 
 
-def sharded_gradients(
-    sizes: ModelSizes, total: int, carried: int, item: int, *, head: bool
-) -> Gradients:
-    """Return the gradients of weights of which each rank has a share.
+def gathered_gradients(sizes: ModelSizes, item: int, *, head: bool) -> Moments:
+    """Return the gradients that are whole for a moment, and the buffers in which they add up.
 
     Args:
-        sizes: of the model.
-        total: bytes of the shares of all gradients.
-        carried: those that earlier pieces have left.
+        sizes: of a model of which each rank has a share.
         item: the bytes of a number in a pass.
         head: whether there is an output layer with a gradient.
     """
     own = item * sizes.embedding if head else 0
     layer = (item + 4) * _numbers(sizes.layer())
     root = 4 * root_numbers(sizes, head=head)
-    return Gradients(
-        carried,
-        carried + own,
-        carried + own + layer,
-        total + own + layer,
-        total + own + item * sizes.embedding + root,
-    )
+    end = own + item * sizes.embedding + root
+    return Moments(chosen=own, last=own + layer, first=own + layer, end=end)
+
+
+def added_up(weights: Sequence[Weight], ranks: int) -> Moments:
+    """Return the buffer in which replicas add up the gradients of what trains."""
+    if ranks == 1:
+        return Moments()
+    largest = max(weight.numbers for weight in weights)
+    return Moments(added=4 * max(min(BUCKET, _numbers(weights)), largest))
 
 
 def gathered(sizes: ModelSizes, item: int, *, head: bool) -> int:
@@ -150,14 +146,6 @@ def root_numbers(sizes: ModelSizes, *, head: bool) -> int:
     """Return the numbers in embeddings, last norm and output layer."""
     own = sizes.embedding if head and not sizes.tied else 0
     return sizes.embedding + sizes.hidden + own
-
-
-def summed(weights: Sequence[Weight], ranks: int) -> int:
-    """Return the bytes of the buffer in which replicas add up their gradients."""
-    if ranks == 1:
-        return 0
-    largest = max(weight.numbers for weight in weights)
-    return 4 * max(min(BUCKET, _numbers(weights)), largest)
 
 
 def _numbers(weights: Sequence[Weight]) -> int:
