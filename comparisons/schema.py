@@ -118,6 +118,12 @@ FIT_COLUMNS = _names("""
     bytes_measured
 """)
 
+PLAN_COLUMNS = _names("""
+    algorithm model parameters critic precision devices sharding sampler_devices device_bytes
+    usable_bytes fits reason micro_batch largest_micro_batch largest_sample_batch device peak_phase
+    component bytes_predicted basis
+""")
+
 CONTAMINATION_COLUMNS = _names("""
     train_environment eval_environment train_items eval_items exact normalised ngram short
     eval_item train_item

@@ -85,6 +85,7 @@ class Plan:
         server: what samples, if other devices do.
         room: the most that fits of each of ``CHOSEN``; those that were given are not in it.
         reason: why it does not fit; empty if it does.
+        sought: whether the number of devices was looked for.
     """
 
     algorithm: str
@@ -95,6 +96,7 @@ class Plan:
     server: Server | None = None
     room: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
+    sought: bool = False
 
     @property
     def fits(self) -> bool:
@@ -118,8 +120,11 @@ def plans(question: Question, counts: Sequence[int] | None) -> list[Plan]:
     for model in question.sizes:
         for algorithm in question.needs:
             ask = _asker(question, algorithm, model)
-            wanted = [fewest(lambda n, ask=ask: ask(n).fits)] if counts is None else counts
-            found += [_with_room(question, ask(count)) for count in wanted]
+            if counts is None:
+                tried = [ask(fewest(lambda count, ask=ask: ask(count).fits))]
+            else:
+                tried = [ask(count) for count in counts]
+            found += [_with_room(question, plan, sought=counts is None) for plan in tried]
     return found
 
 
@@ -182,7 +187,10 @@ def _reason(plan: Plan) -> str:
         copy = found.at_peak.get("sampler_weights", 0)
         if run.spread.sharded and found.peak_phase in ("rollout", "eval") and copy:
             size = f"{copy / 2**30:,.0f} GiB"
-            return f"the built-in sampler needs all weights ({size}) on each device"
+            return (
+                f"the built-in sampler needs all weights ({size}) on each device: sample on other "
+                "devices, --sampler vllm"
+            )
         name, held = max(found.at_peak.items(), key=lambda one: one[1])
         return f"{found.peak_phase}: {name} takes {held / 2**30:,.1f} GiB of a device"
     if plan.server is not None and not plan.server.fits:
@@ -190,8 +198,9 @@ def _reason(plan: Plan) -> str:
     return ""
 
 
-def _with_room(question: Question, plan: Plan) -> Plan:
+def _with_room(question: Question, plan: Plan, *, sought: bool) -> Plan:
     """Return the plan with how much of each there is room for, of what was not given."""
+    plan = dataclasses.replace(plan, sought=sought)
     if not plan.fits:
         return plan
     config, spread = plan.run.config, plan.run.spread
