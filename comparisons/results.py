@@ -27,7 +27,7 @@ NUMBERS = {
         *("train_wall_s", "wall_s", "train_flops"),
     ),
     "phases.csv": ("update", "wall_s", "tokens", "peak_bytes"),
-    "memory.csv": ("bytes_at_peak", "bytes_max", "bytes_predicted"),
+    "memory.csv": ("rank", "bytes_at_peak", "bytes_max", "bytes_predicted"),
     "evals.csv": ("update", "score", "tokens"),
 }
 """Columns of the raw tables that the derived tables calculate with."""
@@ -36,12 +36,14 @@ RUN_NUMBERS = (
     "train_s",
     "cpu_s",
     "peak_rss_bytes",
+    "peak_rss_total_bytes",
     "peak_device_allocated_bytes",
     "train_flops",
     "completion_tokens",
     "trained_tokens",
     "params_critic",
     "params_reference",
+    "n_devices",
     "threads",
     "load_avg_start",
     *("repeat", "parallel", "attempt", "exit_code", "budget_value", "predicted_peak_bytes"),

@@ -19,6 +19,7 @@ from bakeoff.comparisons.running.attempts import prepare
 from bakeoff.comparisons.running.endings import status_of_killed
 from bakeoff.comparisons.running.grid import CellSpec, Experiment
 from bakeoff.comparisons.running.process import Ending
+from bakeoff.comparisons.running.ranks import processes
 from bakeoff.comparisons.running.share import available_bytes
 from bakeoff.errors import UsageError
 from bakeoff.training.config import train_config
@@ -83,9 +84,12 @@ def outlook(
     """
     room = available_bytes()
     limit = experiment.memory_limit
-    share = None if room is None else room // experiment.max_parallel
+    at_work = experiment.max_parallel * max((processes(cell) for cell in due), default=1)
+    share = None if room is None else room // at_work
     if not due or (limit is None and (share is None or _surely_fit(due, share))):
         return Outlook()
+    if any(cell.config.get("sharding", "none") != "none" for cell in due):
+        return Outlook(warnings=["whether sharded runs fit in memory is not foretold"])
     try:
         found = ask(*_distinct(due), experiment.config)
     except UsageError as error:

@@ -16,6 +16,7 @@ from bakeoff.algorithms.stages import corrected, weighted
 from bakeoff.training import adapters
 from bakeoff.training.batch import minibatches
 from bakeoff.training.config import TrainConfig
+from bakeoff.training.devices.world import world
 from bakeoff.training.flops import Passes, passes
 from bakeoff.training.ledger import Ledger, counts, optimizer_bytes, tensor_bytes
 from bakeoff.training.matching import copy_bytes, matched, mean_kl, no_step
@@ -67,11 +68,12 @@ class Learner:
         """
         self.config, self.algorithm, self.ledger = config, algorithm, ledger
         self.lora = config.lora.lora_rank > 0
+        self.world = world(language_model.model.device.type)
         policy = language_model.model.eval()  # eval: no dropout, so that ratios start at 1
         cast(policy, config.precision)
         self.models = models(policy, algorithm, config.lora, seed)
         self.policy, self.critic, self.reference = self.models
-        self.passing = Passing(config, policy)
+        self.passing = Passing(config, policy, self.world)
         self.rates = learning_rates(config.optimizer, config.lora, algorithm)
         moving = adapters.parameters(policy, ADAPTER) if self.lora else policy.parameters()
         self.optimizer = adamw(moving, self.rates[0], config.optimizer)
@@ -244,8 +246,8 @@ class Learner:
             return found, {**sums, "entropy": float(entropy_BT.sum())}
 
         metrics = self.passing.backward(mini, losses, value_coef=plan.coef if plan else 1.0)
-        norm = clipped(self.optimizer, self.config.optimizer.max_grad_norm, "policy")
-        metrics |= {"grad_norm": norm, "logp_mismatch/max": max(gaps)}
+        norm = self._clipped(self.optimizer, "policy")
+        metrics |= {"grad_norm": norm, "logp_mismatch/max": max(self.world.everyone(max(gaps)))}
         step = functools.partial(
             apply, self.optimizer, self.rates[0] * factor, self.ledger, "policy"
         )
@@ -279,10 +281,13 @@ class Learner:
         assert critic is not None and plan is not None
         return plan.loss(micro, critic.read(states, micro)[0])
 
+    def _clipped(self, optimizer: Optimizer, name: str) -> float:
+        return clipped(optimizer, self.config.optimizer.max_grad_norm, name, self.world)
+
     def _move_critic(self, factor: float) -> Metrics:
         optimizer = self.critic_optimizer
         assert optimizer is not None
-        norm = clipped(optimizer, self.config.optimizer.max_grad_norm, "critic")
+        norm = self._clipped(optimizer, "critic")
         apply(optimizer, self.rates[1] * factor, self.ledger, "critic")
         return {"grad_norm/critic": norm}
 
@@ -290,7 +295,7 @@ class Learner:
     def _kl_since(self, before: list[tuple[Batch, Tensor]]) -> float:
         with self.passing.in_numbers():
             pieces = [(old_BT, self._logps(micro)[0], micro.mask_BT) for micro, old_BT in before]
-        kl = mean_kl(pieces)
+        kl = mean_kl(pieces, self.world)
         if not math.isfinite(kl):
             raise Diverged(f"the KL of a step is {kl}")
         return kl

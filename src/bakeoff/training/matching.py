@@ -25,6 +25,7 @@ from torch.optim import Optimizer
 from bakeoff.algorithms.kl import k3
 from bakeoff.algorithms.ratios import log_ratio
 from bakeoff.training.config import OptimizerConfig
+from bakeoff.training.devices.world import World
 from bakeoff.training.masters import publish
 from bakeoff.training.optimizer import trained
 from bakeoff.types import Metrics
@@ -158,11 +159,12 @@ def no_step(config: OptimizerConfig) -> Metrics:
     return metrics if config.match == "norm" else {**metrics, "step_kl": 0.0, "match/passes": 0.0}
 
 
-def mean_kl(pairs: Sequence[tuple[Tensor, Tensor, Tensor]]) -> float:
+def mean_kl(pairs: Sequence[tuple[Tensor, Tensor, Tensor]], world: World | None = None) -> float:
     """Return the mean of k3 of KL(old || new) over counted tokens, in nats.
 
     Args:
         pairs: ``(logp_old_BT, logp_new_BT, mask_BT)`` of each piece of a batch.
+        world: the ranks that have pieces of it.
 
     Example:
         >>> old_BT, new_BT = torch.tensor([[-1.0, -5.0]]), torch.tensor([[-1.0, 0.0]])
@@ -174,4 +176,5 @@ def mean_kl(pairs: Sequence[tuple[Tensor, Tensor, Tensor]]) -> float:
         moved_BT = log_ratio(logp_new_BT, logp_old_BT, mask_BT)
         total += float(k3(-moved_BT, moved_BT).sum())
         tokens += float(mask_BT.sum())
-    return total / tokens
+    found = (world or World()).everyone((total, tokens))
+    return sum(one for one, _ in found) / sum(n for _, n in found)
