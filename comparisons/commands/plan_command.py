@@ -9,6 +9,7 @@ from typing import Any
 
 from bakeoff.comparisons.commands.subcommands import whole_number
 from bakeoff.errors import UsageError, unknown
+from bakeoff.training.config import knobs
 
 PROMPT_TOKENS, REPLY_TOKENS = 512, 1024
 """Of each prompt and reply, unless they are given."""
@@ -70,9 +71,10 @@ def run(args: argparse.Namespace, settings: dict[str, Any], out: Path | None) ->
     sharding = settings.pop("sharding", None)
     experiment = experiment_of({"max_new_tokens": str(REPLY_TOKENS), **settings})
     reply = experiment.config["max_new_tokens"]
+    sizes = {name: planned_sizes(name) for name in experiment.models}
     question = Question(
         needs=facts(experiment.algorithms, [], [], {}).needs,
-        sizes={name: planned_sizes(name) for name in experiment.models},
+        sizes=sizes,
         knobs=experiment.config,
         lengths=Lengths(prompt, prompt, reply),
         memory=memory,
@@ -108,8 +110,9 @@ def _check(args: argparse.Namespace) -> None:
     sampler, known = getattr(args, "sampler", "builtin"), ("builtin", *ELSEWHERE)
     if sampler not in known:
         raise unknown("--sampler", sampler, known)
-    if getattr(args, "sharding", "none") not in ("none", "full"):
-        raise unknown("--sharding", args.sharding, ("none", "full"))
+    choices = knobs()["sharding"].metadata["choices"]
+    if (sharding := getattr(args, "sharding", "none")) not in choices:
+        raise unknown("--sharding", sharding, choices)
 
 
 def _counts(text: str) -> list[int] | None:

@@ -15,11 +15,11 @@ from typing import Any
 
 from bakeoff.comparisons.fitting.search import largest
 from bakeoff.comparisons.fitting.serving import Server, server
+from bakeoff.errors import UsageError
 from bakeoff.training.config import train_config
 from bakeoff.training.memory import cuda
 from bakeoff.training.memory.prediction import Components, Prediction, predicted
 from bakeoff.training.memory.sizes import ModelSizes
-from bakeoff.training.memory.spread import Spread
 from bakeoff.training.memory.workload import Lengths, Machine, Needs, Run
 
 HEADROOM = 0.1
@@ -62,15 +62,19 @@ class Question:
         """The bytes of a device that may be used."""
         return int(self.memory * (1 - HEADROOM))
 
-    def run(self, algorithm: str, model: str, spread: Spread, **chosen: int) -> Run:
-        """Return a run, with micro-batches and sampling as small as can be, or as ``chosen``."""
+    def run(self, algorithm: str, model: str, **chosen: int | str) -> Run:
+        """Return a run, with micro-batches and sampling as small as can be, or as ``chosen``.
+
+        Raises:
+            UsageError: settings that do not go together.
+        """
         least = {name: 1 for name in CHOSEN if name not in self.given}
         config = train_config({**self.knobs, **least, **chosen})
         needs = self.needs[algorithm]
         if self.elsewhere and not needs.on_gold:  # the sampler's log-probabilities are its own
             needs = dataclasses.replace(needs, corrected=True)
         machine = Machine(cpu=False, bf16=True)
-        return Run(self.sizes[model], needs, config, self.lengths, machine, spread)
+        return Run(self.sizes[model], needs, config, self.lengths, machine, self.elsewhere)
 
 
 @dataclass(frozen=True)
@@ -153,17 +157,23 @@ def fewest(fits: Callable[[int], bool]) -> int:
 
 def _asker(question: Question, algorithm: str, model: str) -> Callable[[int], Plan]:
     def ask(count: int) -> Plan:
-        kinds = ["none", "full"] if question.sharding is None else [question.sharding]
-        tried = [_plan(question, algorithm, model, count, kind) for kind in kinds]
-        return next((plan for plan in tried if plan.fits), tried[-1])
+        if question.sharding is not None:
+            return _plan(question, algorithm, model, count, question.sharding)
+        plain = _plan(question, algorithm, model, count, "none")
+        if plain.fits or count == 1:
+            return plain
+        try:
+            return _plan(question, algorithm, model, count, "full")
+        except UsageError as error:  # settings that do not go with it
+            return dataclasses.replace(plain, reason=f"{plain.reason}; {error}")
 
     return ask
 
 
 def _plan(question: Question, algorithm: str, model: str, count: int, sharding: str) -> Plan:
     """Return the plan for so many devices, without looking for what there is room for."""
-    spread = Spread(count, sharding if count > 1 else "none", question.elsewhere)
-    run = question.run(algorithm, model, spread)
+    sharding = sharding if count > 1 else "none"
+    run = question.run(algorithm, model, processes=count, sharding=sharding)
     prediction = _on_devices(run)
     serving = server(run, question.usable) if question.elsewhere else None
     plan = Plan(algorithm, model, run, prediction, question.usable, serving)
@@ -218,7 +228,8 @@ def _with_room(question: Question, plan: Plan, *, sought: bool) -> Plan:
             continue
 
         def fits(value: int, name: str = name) -> bool:
-            run = question.run(plan.algorithm, plan.model, spread, **{name: value})
+            spread = {"processes": plan.devices, "sharding": config.sharding}
+            run = question.run(plan.algorithm, plan.model, **spread, **{name: value})
             return _on_devices(run).peak_bytes <= plan.usable
 
         room[name] = largest(fits, most=most[name]) or 0

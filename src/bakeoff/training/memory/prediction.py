@@ -6,6 +6,7 @@ measured, not derived; see ``bakeoff.training.memory.process``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -153,7 +154,7 @@ def _weights(run: Run) -> tuple[dict[str, list[Weight]], dict[str, list[Weight]]
 def _sampled(run: Run, asked: Asked, temperature: float) -> Components:
     """Return what sampling holds beside the models."""
     sizes, precision, machine = run.sizes, run.config.precision, run.machine
-    if run.spread.elsewhere:  # new weights are sent one by one, whole
+    if run.elsewhere:  # new weights are sent one by one, whole
         return {"gathered": run.item * sizes.embedding} if run.spread.sharded else {}
     logits = sampling.step_logits(sizes, asked, precision, temperature)
     prefill = sampling.prefill_bytes(sizes, asked, run.lengths, precision)
@@ -252,11 +253,8 @@ def _moving(run: Run, head: bool) -> Moments:
 
 def _piece(run: Run, layers: int, *, after: bool) -> Piece:
     gib = run.config.activation_gib
-    arguments = run.config, run.needs, run.lengths
-    if gib is None:
-        return backward_piece(*arguments, after=after, ranks=run.spread.ranks)
-    most = gib * 2**30 / layers
-    return backward_piece(*arguments, after=after, most=most, ranks=run.spread.ranks)
+    most = math.inf if gib is None else gib * 2**30 / layers
+    return backward_piece(run.config, run.needs, run.lengths, after=after, most=most)
 
 
 def _buffer(run: Run) -> int:

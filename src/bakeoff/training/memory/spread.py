@@ -36,12 +36,10 @@ class Spread:
     Attributes:
         ranks: processes, each with a device.
         sharding: ``none`` or ``full``.
-        elsewhere: whether completions are written on other devices.
     """
 
     ranks: int = 1
     sharding: str = "none"
-    elsewhere: bool = False
 
     @property
     def sharded(self) -> bool:

@@ -84,7 +84,7 @@ class Run:
         config: its settings.
         lengths: of prompts and completions.
         machine: where it computes.
-        spread: over how many devices; what is foretold is of the one that holds the most.
+        elsewhere: whether completions are written on other devices.
     """
 
     sizes: ModelSizes
@@ -92,7 +92,12 @@ class Run:
     config: TrainConfig
     lengths: Lengths
     machine: Machine = field(default_factory=Machine)
-    spread: Spread = field(default_factory=Spread)
+    elsewhere: bool = False
+
+    @property
+    def spread(self) -> Spread:
+        """Over how many devices it is; what is foretold is of the one that holds the most."""
+        return Spread(self.config.processes, self.config.sharding)
 
     @property
     def rank(self) -> int:
@@ -128,12 +133,12 @@ def backward_piece(
     *,
     after: bool,
     most: float = math.inf,
-    ranks: int = 1,
 ) -> Piece:
     """Return the largest piece that makes a backward pass, if no completion ends early.
 
     An optimiser step gets its share of the completions, dealt at random, so that nearly all prompts
-    are in each; a micro-batch keeps those of a prompt together.
+    are in each; a micro-batch keeps those of a prompt together. Of several processes each has its
+    share of the step.
 
     Args:
         config: of the run.
@@ -141,7 +146,6 @@ def backward_piece(
         lengths: of prompts and completions.
         after: whether the last token of a completion is read itself, which a critic asks for.
         most: tokens at a time, unless one completion has more.
-        ranks: devices that the pieces of a step are dealt to.
 
     Example:
         >>> from bakeoff.training.config import TrainConfig
@@ -152,7 +156,8 @@ def backward_piece(
     prompts = config.prompts_per_update
     group = 1 if needs.on_gold else config.group_size
     step = math.ceil(prompts * group / config.minibatches)
-    rows = min(step, config.micro_batch)
+    own = math.ceil(step / config.processes)
+    rows = min(own, config.micro_batch)
     asked = min(prompts, rows)
     if rows < step:
         asked = min(asked, math.ceil(rows / max(1.0, group / config.minibatches)) + 1)
@@ -162,14 +167,13 @@ def backward_piece(
         alone = lengths.prompt + read
         share = max(alone, most) / tokens
         tokens, rows = max(alone, most), max(1, math.ceil(rows * share))
-    whole = math.ceil(step / rows) <= ranks
-    return Piece(math.ceil(tokens), rows * lengths.completion, whole, asked)
+    return Piece(math.ceil(tokens), rows * lengths.completion, rows == own, asked)
 
 
 def forward_piece(config: TrainConfig, lengths: Lengths, needs: Needs, *, after: bool) -> Piece:
-    """Return the largest piece of a pass without gradient over the whole batch."""
+    """Return the largest piece of a pass without gradient over a process's share of the batch."""
     group = 1 if needs.on_gold else config.group_size
-    batch = config.prompts_per_update * group
+    batch = math.ceil(config.prompts_per_update * group / config.processes)
     rows = min(batch, config.micro_batch)
     asked = min(config.prompts_per_update, math.ceil(rows / group))
     read = lengths.completion if after else lengths.completion - 1
