@@ -81,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
     experiment = experiment_of(settings)
     if budget_of(experiment.config).kind == "memory":
         raise UsageError("bakeoff fit says what --memory affords: leave --budget out")
+    if "verify" in args and experiment.config.get("processes", 1) > 1:
+        raise UsageError("--verify runs one process, and the settings say several: leave one out")
     environments = with_data(experiment.environments, getattr(args, "data", None))
     check(experiment := dataclasses.replace(experiment, environments=environments))
     fetch_models({name for name in experiment.models if model_config(name) is None})

@@ -17,8 +17,8 @@ PROMPT_TOKENS, REPLY_TOKENS = 512, 1024
 FLAGS = ("devices", "device_memory", "prompt_tokens")
 """Those with which a plan is asked for."""
 
-ELSEWHERE = ("vllm", "vllm_server")
-"""Samplers that are planned on devices of their own."""
+ELSEWHERE = "vllm_server"
+"""The sampler that has devices of its own."""
 
 
 def add_flags(command: argparse.ArgumentParser) -> None:
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace, settings: dict[str, Any], out: Path | None) ->
         lengths=Lengths(prompt, prompt, reply),
         memory=memory,
         sharding=sharding,
-        elsewhere=sampler in ELSEWHERE,
+        elsewhere=sampler == ELSEWHERE,
         given=frozenset(name for name in CHOSEN if name in args),
     )
     found = plans(question, counts)
@@ -107,7 +107,12 @@ def _check(args: argparse.Namespace) -> None:
         if name in args:
             flag = "--env" if name == "environments" else f"--{name}"
             raise UsageError(f"{flag} does not go with --devices and --device-memory: {what}")
-    sampler, known = getattr(args, "sampler", "builtin"), ("builtin", *ELSEWHERE)
+    sampler, known = getattr(args, "sampler", "builtin"), ("builtin", ELSEWHERE)
+    if sampler == "vllm":
+        raise UsageError(
+            "what an engine in the process of the training takes is not foretold: plan with "
+            f"--sampler {ELSEWHERE}, which has devices of its own"
+        )
     if sampler not in known:
         raise unknown("--sampler", sampler, known)
     choices = knobs()["sharding"].metadata["choices"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from bakeoff.comparisons.fitting.planning import HEADROOM, Plan, Question, at_peak
 from bakeoff.comparisons.wording import short, text_table
+from bakeoff.training.memory.prediction import at_start
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "weights": ("policy_weights", "merged_weights"),
@@ -73,6 +74,7 @@ def rows(found: Sequence[Plan], question: Question) -> Iterator[dict[str, Any]]:
             "usable_bytes": question.usable,
             "fits": plan.fits,
             "reason": plan.reason,
+            "start_bytes": at_start(plan.run),
             "micro_batch": config.micro_batch,
             "largest_micro_batch": plan.room.get("micro_batch"),
             "largest_sample_batch": plan.room.get("sample_batch"),
@@ -101,6 +103,7 @@ def text(found: Sequence[Plan], question: Question) -> str:
         why = [f"- {_name(plan)}: {plan.reason}" for plan in own if not plan.fits]
         if why:
             blocks.append("\n".join(["Does not fit:", *why]))
+        blocks += _whole_at_start([plan for plan in own if plan.fits and not plan.starts])
     blocks.append("\n".join(f"Note: {note}." for note in NOTES))
     return "\n\n".join(blocks)
 
@@ -149,6 +152,17 @@ def _components(own: Sequence[Plan]) -> str:
         for plan, one in zip(own, sums, strict=True)
     ]
     return text_table(["GiB at the peak", *shown, "in"], lines)
+
+
+def _whole_at_start(plans: Sequence[Plan]) -> list[str]:
+    if not plans:
+        return []
+    lines = [f"- {_name(plan)}: {_gib(at_start(plan.run))} GiB" for plan in plans]
+    said = (
+        "Does not start yet: models are split on the device, which has all of them whole before "
+        "(GiB are of weights alone):"
+    )
+    return ["\n".join([said, *lines])]
 
 
 def _name(plan: Plan) -> str:

@@ -18,7 +18,7 @@ from bakeoff.comparisons.fitting.serving import Server, server
 from bakeoff.errors import UsageError
 from bakeoff.training.config import train_config
 from bakeoff.training.memory import cuda
-from bakeoff.training.memory.prediction import Components, Prediction, predicted
+from bakeoff.training.memory.prediction import Components, Prediction, at_start, predicted
 from bakeoff.training.memory.sizes import ModelSizes
 from bakeoff.training.memory.workload import Lengths, Machine, Needs, Run
 
@@ -106,6 +106,11 @@ class Plan:
     def fits(self) -> bool:
         """Whether every device holds what it has to."""
         return not self.reason
+
+    @property
+    def starts(self) -> bool:
+        """Whether a device holds the models before they are split."""
+        return at_start(self.run) <= self.usable
 
     @property
     def devices(self) -> int:
@@ -199,7 +204,7 @@ def _reason(plan: Plan) -> str:
             size = f"{copy / 2**30:,.0f} GiB"
             return (
                 f"the built-in sampler needs all weights ({size}) on each device: sample on other "
-                "devices, --sampler vllm"
+                "devices, --sampler vllm_server"
             )
         name, held = max(found.at_peak.items(), key=lambda one: one[1])
         return f"{found.peak_phase}: {name} takes {held / 2**30:,.1f} GiB of a device"

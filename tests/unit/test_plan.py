@@ -21,7 +21,7 @@ from bakeoff.errors import UsageError
 from bakeoff.training.config import train_config
 from bakeoff.training.devices import world
 from bakeoff.training.memory import cuda, spread
-from bakeoff.training.memory.prediction import models_of, predicted
+from bakeoff.training.memory.prediction import at_start, models_of, predicted
 from bakeoff.training.memory.shapes import PUBLISHED, planned_sizes
 from bakeoff.training.memory.sizes import ModelSizes, model_config, model_sizes
 from bakeoff.training.memory.workload import Lengths, Machine, Needs, Run, backward_piece
@@ -211,7 +211,18 @@ def test_a_model_larger_than_a_device_cannot_be_sampled_on_each() -> None:
 
     assert not plan.fits
     assert "needs all weights (135 GiB) on each device" in plan.reason
-    assert "--sampler vllm" in plan.reason
+    assert "--sampler vllm_server" in plan.reason
+
+
+def test_what_is_whole_before_it_is_split_is_counted() -> None:
+    # 7.6 billion weights in fp32, as much again in bf16 to sample with, and a critic without head
+    policy, critic = 7_615_616_512, 7_615_616_512 - 152_064 * 3584
+    question = a_question("qwen2.5-7b", "ppo")
+
+    plan = the_plan(question, 8)
+
+    assert at_start(plan.run) == (4 + 2) * policy + 2 * critic + 4 * (3584 + 1)
+    assert plan.starts and not the_plan(dataclasses.replace(question, memory=48 * GIB), 8).starts
 
 
 def test_a_server_has_so_many_devices_that_heads_divide() -> None:
@@ -266,7 +277,8 @@ def test_the_text_says_how_many_devices_and_what_is_only_assumed() -> None:
         (["--device-memory", "80GiB", "--memory", "1GiB"], "--memory does not go with"),
         (["--device-memory", "80GiB", "--env", "bakeoff/GSM8K-v0"], "--prompt-tokens"),
         (["--device-memory", "80GiB", "--sharding", "ful"], "did you mean 'full'"),
-        (["--device-memory", "80GiB", "--sampler", "vlm"], "did you mean 'vllm'"),
+        (["--device-memory", "80GiB", "--sampler", "vllm_serve"], "did you mean 'vllm_server'"),
+        (["--device-memory", "80GiB", "--sampler", "vllm"], "--sampler vllm_server"),
         (["--device-memory", "80GiB", "--processes", "2"], "give --devices"),
         (["--device-memory", "80GiB", "--model", "qwen2.5-8b"], "did you mean 'qwen2.5-7b'"),
     ],

@@ -127,6 +127,25 @@ def models_of(run: Run) -> Components:
     return model_bytes(held, moved, run.config.optimizer.optimizer_bits)
 
 
+def at_start(run: Run) -> int:
+    """Return the bytes of the models of a sharded run before they are split; 0: they never are.
+
+    Each process has all of them whole then, and a copy of the policy that is to sample; the policy
+    is made fp32 first.
+    """
+    if not run.spread.sharded:
+        return 0
+    held = _weights(run)[0]
+    policy = sum(weight.numbers for weight in held["policy"])
+    others = sum(
+        weight.numbers * weight.itemsize
+        for name, weights in held.items()
+        for weight in weights
+        if name != "policy"
+    )
+    return 4 * policy + others + run.item * policy
+
+
 def _weights(run: Run) -> tuple[dict[str, list[Weight]], dict[str, list[Weight]]]:
     """Return the weights that each model holds, and those that are moved."""
     sizes, needs, rank = run.sizes, run.needs, run.rank
@@ -154,8 +173,9 @@ def _weights(run: Run) -> tuple[dict[str, list[Weight]], dict[str, list[Weight]]
 def _sampled(run: Run, asked: Asked, temperature: float) -> Components:
     """Return what sampling holds beside the models."""
     sizes, precision, machine = run.sizes, run.config.precision, run.machine
-    if run.elsewhere:  # new weights are sent one by one, whole
-        return {"gathered": run.item * sizes.embedding} if run.spread.sharded else {}
+    largest = 4 * sizes.embedding  # shards meet in fp32, one weight at a time
+    if run.elsewhere:
+        return {"gathered": largest} if run.spread.sharded else {}
     logits = sampling.step_logits(sizes, asked, precision, temperature)
     prefill = sampling.prefill_bytes(sizes, asked, run.lengths, precision)
     copied = sampling.copied_weights(sizes, precision, machine)
@@ -171,6 +191,8 @@ def _sampled(run: Run, asked: Asked, temperature: float) -> Components:
         "merged_weights": run.item * sizes.linear() if run.rank else 0,
         **({"activations": prefill} if prefill > logits else {"logits": logits}),
     }
+    if run.spread.sharded and sum(found.values()) < copied + largest:
+        found = {"sampler_weights": copied, "gathered": largest}
     return {name: n_bytes for name, n_bytes in found.items() if n_bytes}
 
 
