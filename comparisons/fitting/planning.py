@@ -129,10 +129,7 @@ def plans(question: Question, counts: Sequence[int] | None) -> list[Plan]:
     for model in question.sizes:
         for algorithm in question.needs:
             ask = _asker(question, algorithm, model)
-            if counts is None:
-                tried = [ask(fewest(lambda count, ask=ask: ask(count).fits))]
-            else:
-                tried = [ask(count) for count in counts]
+            tried = [_fewest(ask)] if counts is None else [ask(count) for count in counts]
             found += [_with_room(question, plan, sought=counts is None) for plan in tried]
     return found
 
@@ -158,6 +155,10 @@ def fewest(fits: Callable[[int], bool]) -> int:
         middle = (low + enough) // 2
         low, enough = (low, middle) if fits(middle) else (middle, enough)
     return enough
+
+
+def _fewest(ask: Callable[[int], Plan]) -> Plan:
+    return ask(fewest(lambda count: ask(count).fits))
 
 
 def _asker(question: Question, algorithm: str, model: str) -> Callable[[int], Plan]:
@@ -233,8 +234,12 @@ def _with_room(question: Question, plan: Plan, *, sought: bool) -> Plan:
             continue
 
         def fits(value: int, name: str = name) -> bool:
-            spread = {"processes": plan.devices, "sharding": config.sharding}
-            run = question.run(plan.algorithm, plan.model, **spread, **{name: value})
+            chosen: dict[str, int | str] = {
+                "processes": plan.devices,
+                "sharding": config.sharding,
+                name: value,
+            }
+            run = question.run(plan.algorithm, plan.model, **chosen)
             return _on_devices(run).peak_bytes <= plan.usable
 
         room[name] = largest(fits, most=most[name]) or 0
