@@ -67,7 +67,7 @@ def torchrun(*arguments: str) -> list[str]:
 
 
 def status(out: Path, algorithm: str) -> dict[str, Any]:
-    (path,) = out.glob(f"cells/{algorithm}-*/status.json")
+    (path,) = out.glob(f"cells/{algorithm}*/status.json")
     found = json.loads(path.read_text())
     assert isinstance(found, dict)
     return found
