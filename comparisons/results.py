@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bakeoff.comparisons.running.ranks import failure_in, reason
 from bakeoff.comparisons.schema import RAW_TABLES, RUNS_COLUMNS, SCHEMA_VERSION, STATUSES
 from bakeoff.comparisons.tables import read_json_lines, read_rows
 from bakeoff.errors import UsageError
@@ -207,6 +208,8 @@ def _run(folder: Path, *, at_work: bool) -> Row | None:
         row |= {k: v for k, v in status.items() if k in RUNS_COLUMNS and v is not None}
     elif not at_work and any((folder / name).exists() for name in BEGUN):
         row |= {"status": "interrupted", "error_message": "it was started and has not ended"}
+        if (failure := failure_in(folder)) is not None:
+            row |= {"error_type": failure["error_type"], "error_message": reason(failure)}
     else:
         return None
     if row["schema_version"] != SCHEMA_VERSION:

@@ -74,6 +74,7 @@ def alone(run: Run) -> Result:
     """Make a run in this process."""
     import several_turns
     import small_world
+
     from bakeoff.algorithms import make
     from bakeoff.training.loop import Training
     from bakeoff.training.meter import Meter

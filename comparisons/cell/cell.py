@@ -150,14 +150,16 @@ class Cell:
         first = 0 if saved is None else saved + 1
         trackers = self.spec.get("trackers", ()) if self.rank == 0 else ()
         self.tracking = Tracking(trackers, self.folder, self.spec, first)
-        language_model = self._set_up(what)
+        training = self._set_up(what)
         self.status["setup_s"] = time.perf_counter() - self.started
         self._record(saved, what.config)
         if what.config.checkpoint_every:
             from bakeoff.training.models import ADAPTER
 
             adapter = ADAPTER if what.config.lora.lora_rank else None
-            kept_model.keep(self.folder, language_model, adapter=adapter)
+            with training.learner.whole():
+                if self.rank == 0:
+                    kept_model.keep(self.folder, training.gatherer.language_model, adapter=adapter)
 
     def _asked(self) -> Asked:
         """Return what ``spec.json`` asks for, everything filled in, and write it down."""
@@ -181,8 +183,8 @@ class Cell:
         }
         return found
 
-    def _set_up(self, what: Asked) -> LanguageModel:
-        """Load the model, which is returned, and make the training."""
+    def _set_up(self, what: Asked) -> Training:
+        """Load the model, and make the training."""
         import torch
 
         from bakeoff.models.loading import load
@@ -215,7 +217,7 @@ class Cell:
         self.prediction = foreseen(self.training, language_model, environment, baseline)
         if self.prediction is not None:
             self.status["predicted_peak_bytes"] = self.prediction.peak_bytes
-        return language_model
+        return self.training
 
     def _record(self, saved: int | None, config: TrainConfig) -> None:
         """Train, on from the checkpoint of ``saved`` updates if there is one, and write it down."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -87,7 +88,9 @@ class Gatherer:
         """
         config, sampling = learner.config, learner.config.sampling
         assert sampling.max_new_tokens is not None, "the caller resolves the environment's default"
-        self.language_model, self.environment = language_model, environment
+        # the policy, or the whole twin that samples for it
+        self.language_model = replace(language_model, model=learner.player)
+        self.environment = environment
         self.learner, self.config = learner, config
         self.seed, self.meter, self.hidden_s = seed, meter, 0.0
         self._current = False
@@ -100,7 +103,9 @@ class Gatherer:
             top_k=sampling.top_k,
         )
         self.engine = self._engine() if config.sampler == "vllm" else None
-        self.sampler: Sampler = self.engine or sampler_of(language_model, rows=config.sample_batch)
+        self.sampler: Sampler = self.engine or sampler_of(
+            self.language_model, rows=config.sample_batch
+        )
         self.greedy_decoding = Decoding(max_new_tokens=sampling.max_new_tokens, temperature=0.0)
         if self.algorithm.on_gold:  # a data set without any shows now, and not after minutes
             for index in item_indices(seed, 0, config.prompts_per_update, self.order.size):

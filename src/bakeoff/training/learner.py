@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,6 +16,8 @@ from bakeoff.algorithms.stages import corrected, weighted
 from bakeoff.training import adapters
 from bakeoff.training.batch import minibatches
 from bakeoff.training.config import TrainConfig
+from bakeoff.training.devices.replicas import check_replicas
+from bakeoff.training.devices.sharding import met, shard, twin_of
 from bakeoff.training.devices.world import world
 from bakeoff.training.flops import Passes, passes
 from bakeoff.training.ledger import Ledger, counts, optimizer_bytes, tensor_bytes
@@ -45,6 +47,7 @@ class Learner:
         critic: a value model, if the algorithm has a value loss.
         reference: a frozen copy of the policy at the start, if the algorithm needs one and the
             policy is no LoRA, whose base is that already.
+        player: the model that samples: the policy, or a whole twin of it if that is in shards.
         ledger: the bytes that all of them hold.
     """
 
@@ -73,6 +76,11 @@ class Learner:
         cast(policy, config.precision)
         self.models = models(policy, algorithm, config.lora, seed)
         self.policy, self.critic, self.reference = self.models
+        check_replicas(policy.parameters(), self.world)
+        self.player = policy
+        if config.sharding == "full":
+            self.player = twin_of(policy, config.precision)
+            shard(self.models, self.world, config.precision)
         self.passing = Passing(config, policy, self.world)
         self.rates = learning_rates(config.optimizer, config.lora, algorithm)
         moving = adapters.parameters(policy, ADAPTER) if self.lora else policy.parameters()
@@ -116,14 +124,22 @@ class Learner:
         If it samples itself (``here``), its weights are copied in the order of fast products.
         """
         with ExitStack() as stack:
+            copied = stack.enter_context(self.whole())
             if self.lora:
                 extra_bytes = stack.enter_context(adapters.merged(self.policy, ADAPTER))
                 self.ledger.set("merged_weights", extra_bytes)
-            stack.enter_context(many_passes_in(self.config.precision, self.policy))
+            stack.enter_context(many_passes_in(self.config.precision, self.player))
             if here:
-                copied = stack.enter_context(reordered_weights(self.policy))
+                copied += stack.enter_context(reordered_weights(self.player))
                 self.ledger.set("sampler_weights", copied)
             yield
+
+    def whole(self) -> AbstractContextManager[int]:
+        """Have all of the policy's weights in ``player`` on every rank; all ranks do so together.
+
+        What is given is the bytes of the copy, which is there only meanwhile.
+        """
+        return nullcontext(0) if self.player is self.policy else met(self.policy, self.player)
 
     @torch.no_grad()
     def annotate(self, batch: Batch, meter: Meter) -> Batch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from bakeoff.training.activations import recomputing, tokens_that_fit
 from bakeoff.training.config import TrainConfig
+from bakeoff.training.devices.sharding import through
 from bakeoff.training.devices.shares import share, whole
 from bakeoff.training.devices.world import World
 from bakeoff.training.precision import passes_in
@@ -66,7 +68,8 @@ class Passing:
         self, model: PreTrainedModel, batch: Batch, *, after: bool = False
     ) -> tuple[Tensor, Tensor, States]:
         """Return log-probabilities, entropies and states; see ``logps_and_states``."""
-        return logps_and_states(model, batch, temperature=self.temperature, after=after)
+        made = functools.partial(logps_and_states, model, batch, after=after)
+        return through(model, lambda: made(temperature=self.temperature))
 
     def in_pieces(
         self, batch: Batch, forward: Callable[[Batch], tuple[Tensor, ...]]

@@ -98,12 +98,11 @@ def _passes(
             continue
         part = mini.rows(rows_B)
         pieces = micro_rows(part, micro_batch, tokens, world)
+        spare = max(world.everyone(len(pieces))) - len(pieces) if evenly else 0
         for rows in pieces:
             yield cut(part, rows), learns, 1
-        if evenly:
-            shortest = [int(part.mask_BT.sum(1).argmin())]
-            for _ in range(max(world.everyone(len(pieces))) - len(pieces)):
-                yield cut(part, shortest), learns, 0
+        for _ in range(spare):
+            yield cut(part, [int(part.mask_BT.sum(1).argmin())]), learns, 0
 
 
 def clipped(optimizer: Optimizer, max_norm: float, name: str, world: World | None = None) -> float:
