@@ -46,7 +46,7 @@ def a_run(name: str) -> Run:
     sizes = model_sizes(CONFIGS[name])
     assert sizes is not None
     knobs = {"processes": 2, "sharding": "full", "precision": name.partition(" ")[0]}
-    return Run(sizes, Needs(), train_config(knobs), Lengths(5, 5, 5))
+    return Run(sizes, Needs(critic="separate"), train_config(knobs), Lengths(5, 5, 5))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -59,7 +59,9 @@ def test_the_rank_with_the_most_holds_what_is_foretold_to_the_byte(
 
     assert {key: first[key] for key in foretold} == foretold
     # the other rank's shards are padded to the same size
-    assert first["stored"] == second["stored"] == foretold["policy_weights"]
+    for model in ("policy", "critic"):
+        stored = first[f"{model}_stored"], second[f"{model}_stored"]
+        assert stored == (foretold[f"{model}_weights"],) * 2
 
 
 @pytest.mark.parametrize("name", CONFIGS)
