@@ -22,7 +22,7 @@ from bakeoff.training.devices.shards import cut_like, is_shard
 from bakeoff.training.devices.world import World
 
 if TYPE_CHECKING:
-    from torch.distributed.checkpoint import HuggingFaceStorageReader
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], world: World) -> None:
@@ -35,10 +35,12 @@ def write(path: Path, tensors: Mapping[str, Tensor], world: World) -> None:
         world: the ranks.
     """
     if any(map(is_shard, tensors.values())):
-        from torch.distributed import checkpoint
+        from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+        from torch.distributed.checkpoint.state_dict_saver import save
 
-        to = checkpoint.HuggingFaceStorageWriter(str(path), save_distributed=True)
-        checkpoint.save(dict(tensors), storage_writer=to)
+        save(
+            dict(tensors), storage_writer=HuggingFaceStorageWriter(str(path), save_distributed=True)
+        )
     elif world.rank == 0:
         save_file(dict(tensors), _file(path))
 
@@ -56,11 +58,11 @@ def read(path: Path, tensors: Mapping[str, Tensor]) -> None:
             for name, tensor in tensors.items():
                 tensor.copy_(cut_like(file.get_tensor(name), tensor))
         return
-    from torch.distributed import checkpoint
+    from torch.distributed.checkpoint.state_dict_loader import load
 
     with warnings.catch_warnings():  # of each rank reading by itself, which is what is meant
         warnings.simplefilter("ignore", UserWarning)
-        checkpoint.load(dict(tensors), storage_reader=_reader(path), no_dist=True)
+        load(dict(tensors), storage_reader=_reader(path), no_dist=True)
 
 
 def read_states(path: Path, weights: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -94,6 +96,6 @@ def _file(path: Path) -> Path:
 
 
 def _reader(path: Path) -> HuggingFaceStorageReader:
-    from torch.distributed.checkpoint import HuggingFaceStorageReader
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
 
     return HuggingFaceStorageReader(str(path))
