@@ -129,7 +129,7 @@ class Cell:
     def _failed(self, error: Exception) -> dict[str, Any]:
         """Return the columns of a failure: of this rank, or of the one that failed before it."""
         status = how_it_failed(error)
-        own = {
+        own: dict[str, Any] = {
             "status": status,
             "exit_code": EXIT_CODES[status],
             "error_type": type(error).__name__,

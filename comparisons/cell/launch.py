@@ -13,7 +13,7 @@ import shutil
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bakeoff.comparisons.running.folder import read_json, write_json
 from bakeoff.comparisons.running.ranks import failure_in, note_failure, reason
@@ -59,11 +59,12 @@ def _launch(command: list[str], processes: int, config: Path | None, logs: Path)
     """
     others = ",".join(f"{rank}:3" for rank in range(1, processes))  # 3: both streams
     if config is None:
-        from torch.distributed.run import parse_args, run
+        import torch.distributed.run
 
+        torchrun: Any = torch.distributed.run
         flags = ["--standalone", "--nproc-per-node", str(processes), "--role", "rank"]
         flags += ["--tee", others, "--log-dir", str(logs), "--no-python"]
-        run(parse_args([*flags, *command]))
+        torchrun.run(torchrun.parse_args([*flags, *command]))
         return
     from accelerate.commands.launch import launch_command, launch_command_parser
 

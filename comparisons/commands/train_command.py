@@ -49,11 +49,12 @@ def run(experiment: Experiment, args: argparse.Namespace, cell: Sequence[str] | 
 
     if len(cells(experiment)) != 1:
         raise UsageError("bakeoff train runs one cell; bakeoff compare runs many")
+    if (asked := experiment.config.get("processes", 1)) != (size := launched_size()) > 1:
+        raise UsageError(f"bakeoff train was launched as {size} processes, not {asked}")
     experiment = afforded(experiment)
     if "print_config" in args:
         return 0 if rank_here() else runs.print_config(experiment)
-    alone = launched_size() == 1
-    code = runs.run(experiment, args, cell) if alone else _together(experiment, args)
+    code = runs.run(experiment, args, cell) if size == 1 else _together(experiment, args)
     if rank_here() == 0:
         folder = place(experiment.out, cells(settle(experiment))[0])
         print(f"\ntable: {folder / 'curves.csv'}")

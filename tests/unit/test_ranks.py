@@ -11,6 +11,7 @@ import pytest
 from unit.true_folder import make, rehash
 
 from bakeoff.comparisons.cell.usage import Earlier, Usage, columns, memory_rows
+from bakeoff.comparisons.cli import main
 from bakeoff.comparisons.report.again import command as again
 from bakeoff.comparisons.report.check import contradictions
 from bakeoff.comparisons.report.measures import run_values
@@ -173,6 +174,16 @@ def test_a_config_file_keeps_launcher_processes_and_configuration(tmp_path):
 def test_compare_is_not_run_several_times_over():
     with pytest.raises(UsageError, match="compare was launched as 2 processes"):
         check_alone("compare", {"RANK": "1", "WORLD_SIZE": "2"})
+
+
+def test_train_is_one_run_of_as_many_processes_as_were_launched(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+
+    assert main(["train", "--num-processes", "3", "--out", str(tmp_path / "out")]) == 2
+    assert "launched as 2 processes, not 3" in capsys.readouterr().err
+    assert main(["train", "--print-config", "--out", str(tmp_path / "out")]) == 0
+    assert "\nprocesses: 2\n" in capsys.readouterr().out
 
 
 def test_a_launch_that_leaves_processes_to_mpi_is_refused():

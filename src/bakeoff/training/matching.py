@@ -148,6 +148,29 @@ def matched(
     return match_kl(step, config.match_target * factor**2, kl_now)
 
 
+def moved(
+    optimizer: Optimizer,
+    config: OptimizerConfig,
+    factor: float,
+    norm: float,
+    make_step: Callable[[], None],
+    kl_now: Callable[[], float],
+) -> Metrics:
+    """Make an optimiser's step, as long as the configuration asks for, if it asks; see ``matched``.
+
+    Args:
+        optimizer, config, factor, make_step, kl_now: as for ``matched``.
+        norm: of the gradient; without one there is no direction to go a given length.
+    """
+    if config.match == "none":
+        make_step()
+        return {}
+    if norm > 0:
+        return matched(optimizer, config, factor, make_step, kl_now)
+    optimizer.zero_grad(set_to_none=True)
+    return no_step(config)
+
+
 def copy_bytes(optimizer: Optimizer) -> int:
     """Return what the copy of the weights holds while a step is matched."""
     return sum(weight.nbytes for weight in trained(optimizer))

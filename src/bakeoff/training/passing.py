@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from bakeoff.training.activations import recomputing, tokens_that_fit
 from bakeoff.training.config import TrainConfig
@@ -18,7 +19,7 @@ from bakeoff.training.devices.shares import share, whole
 from bakeoff.training.devices.world import World
 from bakeoff.training.precision import passes_in
 from bakeoff.training.scoring import States, logps_and_states
-from bakeoff.training.steps import Losses, backward
+from bakeoff.training.steps import Losses, backward, clipped
 from bakeoff.types import Batch, Metrics
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ class Passing:
         made = functools.partial(logps_and_states, model, batch, after=after)
         return through(model, lambda: made(temperature=self.temperature))
 
+    def policy_logps(self, batch: Batch) -> tuple[Tensor]:
+        """Return the policy's log-probabilities alone."""
+        return self.logps(self.policy, batch)[:1]
+
     def in_pieces(
         self, batch: Batch, forward: Callable[[Batch], tuple[Tensor, ...]]
     ) -> list[Tensor]:
@@ -89,6 +94,10 @@ class Passing:
             pieces = [forward(batch.rows(r)) for r in [*cuts, *spare]]
         columns = [torch.cat(column) for column in zip(*pieces, strict=True)]
         return whole(self.world, n, own, [column[: len(rows[own])] for column in columns])
+
+    def clipped(self, optimizer: Optimizer, name: str) -> float:
+        """Add up a gradient over ranks and shorten it; see ``bakeoff.training.steps.clipped``."""
+        return clipped(optimizer, self.config.optimizer.max_grad_norm, name, self.world)
 
     def backward(
         self,

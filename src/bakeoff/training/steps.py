@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
@@ -56,7 +56,7 @@ def backward(
         Diverged: a loss is not finite.
     """
     world = world or World()
-    totals, sums = Counter[str](), Counter[str]()
+    totals, sums = defaultdict[str, float](float), defaultdict[str, float](float)
     coefs = {"value": value_coef}
     for micro, learns, counts in _passes(mini, micro_batch, tokens, world, evenly):
         with torch.set_grad_enabled(learns):
@@ -68,12 +68,12 @@ def backward(
             totals[f"loss/{name}"] += loss.item() * counts
         for key, value in micro_sums.items():
             sums[key] += value * counts
-    totals, sums = (_added(world.everyone(some)) for some in (totals, sums))
-    for name, total in totals.items():
+    lost, summed = (_added(world.everyone(dict(some))) for some in (totals, sums))
+    for name, total in lost.items():
         if not math.isfinite(total):  # seen when all ranks have passed: they fail together
             raise Diverged(f"the {name.removeprefix('loss/')} loss is {total}")
     counted = float(mini.mask_BT.sum())
-    return {**totals, **{key: value / counted for key, value in sums.items()}}
+    return {**lost, **{key: value / counted for key, value in summed.items()}}
 
 
 def _added(of_ranks: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -31,29 +31,35 @@ from bakeoff.training.precision import weight_type
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from bakeoff.training.config import TrainConfig
     from bakeoff.training.models import Models
 
 Found = TypeVar("Found")
 
 
-def shard(models: Models, world: World, precision: str) -> None:
-    """Split the models of a run over ranks, in place; no optimiser knows of their weights yet.
+def sharded(models: Models, world: World, config: TrainConfig) -> PreTrainedModel:
+    """Split the models of a run over ranks, in place, if its settings say so.
 
-    Args:
-        models: policy, critic and reference; no two of them share weights but the policy and a
-            critic that is a head on it.
-        world: the ranks.
-        precision: of the run; see ``bakeoff.training.precision``.
+    No optimiser knows of their weights yet. No two of them share weights, but for the policy and a
+    critic that is a head on it.
+
+    Returns:
+        What samples: the policy, or a copy of it that is whole.
     """
-    dtype = weight_type(precision)
-    for transformer in (models.policy, models.reference):
+    policy, critic, reference = models
+    if config.sharding == "none":
+        return policy
+    twin = copy.deepcopy(policy).requires_grad_(False)
+    dtype = weight_type(config.precision)
+    for transformer in (policy, reference):
         if transformer is not None:
             packs(transformer)  # which is tried out on the whole model, once
             _split(transformer, layers(transformer.base_model), world, dtype)
-    if models.critic is not None:
-        if (backbone := models.critic.backbone) is not None:
-            _split(backbone, layers(backbone), world, dtype)
-        _split(models.critic.head, [], world, torch.float32)
+    if critic is not None:
+        if critic.backbone is not None:
+            _split(critic.backbone, layers(critic.backbone), world, dtype)
+        _split(critic.head, [], world, torch.float32)
+    return twin
 
 
 def through(module: Any, pass_over: Callable[[], Found]) -> Found:
@@ -86,15 +92,6 @@ def met(module: nn.Module, twin: nn.Module) -> Iterator[int]:
     finally:
         for own in twin.parameters():
             own.data = own.data.new_empty(0)
-
-
-def twin_of(policy: PreTrainedModel, precision: str) -> PreTrainedModel:
-    """Return a copy of a policy that is whole, in the numbers of its passes, and does not train."""
-    twin = copy.deepcopy(policy).requires_grad_(False)
-    packs(twin)
-    for own in twin.parameters():
-        own.data = own.data.to(weight_type(precision))
-    return twin
 
 
 def _split(module: nn.Module, blocks: list[Any], world: World, dtype: torch.dtype) -> None:

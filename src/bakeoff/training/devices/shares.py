@@ -120,11 +120,7 @@ class SharedSampler:
     def __init__(self, sampler: Sampler, world: World) -> None:
         """Sample with ``sampler`` here, as all ranks of ``world`` do."""
         self.sampler, self.world = sampler, world
-        self._calls = 0
-
-    @property
-    def kv_cache_bytes(self) -> int:  # noqa: D102
-        return self.sampler.kv_cache_bytes
+        self.kv_cache_bytes = self._calls = 0
 
     @contextmanager
     def calls(self, most: int) -> Iterator[None]:
@@ -150,4 +146,6 @@ class SharedSampler:
         self._calls += 1
         counts = self.world.everyone(len(prompts) * n)
         before = first + sum(counts[: self.world.rank])
-        return self.sampler.sample(prompts, n, decoding, seed, finished, first=before)
+        found = self.sampler.sample(prompts, n, decoding, seed, finished, first=before)
+        self.kv_cache_bytes = self.sampler.kv_cache_bytes
+        return found

@@ -83,7 +83,7 @@ class Ranks(World):
             for some in _buckets(tensors):
                 flat = torch.cat([tensor.flatten() for tensor in some])
                 _distributed().all_reduce(flat)
-                parts = flat.split([tensor.numel() for tensor in some])
+                parts = torch.split(flat, [tensor.numel() for tensor in some])
                 for tensor, part in zip(some, parts, strict=True):
                     tensor.copy_(part.view_as(tensor))
 
