@@ -141,7 +141,7 @@ def test_a_plan_for_one_device_is_what_one_process_is_foretold_to_hold(algorithm
     assert plan.prediction.peak_bytes == predicted(run).peak_bytes + cuda.CONTEXT
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(
     name=st.sampled_from(sorted(NEEDS)),
     model=st.sampled_from(sorted(PUBLISHED)),
