@@ -1,9 +1,10 @@
 """Models that need not be here to be planned for: the shapes that their makers published.
 
 Numbers of layers, heads and widths are those of each model's ``config.json`` on the Hugging Face
-hub, and ``parameters`` is the exact count in the metadata of its safetensors, both at
-``https://huggingface.co/HUB``, read in November 2026 and kept here: nothing is asked of a hub when
-a plan is made. The models with ``-Instruct`` behind their names have the same shapes.
+hub, and ``parameters`` is the exact count that the hub shows for its safetensors, both at
+``https://huggingface.co/HUB``. Nothing is asked of a hub: the figures are kept here, and a test
+holds the first to the second. The models with ``-Instruct`` behind their names have the same
+shapes.
 """
 
 from __future__ import annotations
