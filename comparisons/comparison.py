@@ -175,7 +175,8 @@ def compare(
             or ``rerun``; by default such a folder is refused.
         quiet: say nothing while it runs.
         **knobs: ``memory_limit`` (bytes), ``cell_timeout`` (seconds), ``max_parallel``, and every
-            knob of ``bakeoff.training.config``: ``updates=10``; ``control=False``: no A/A control;
+            knob of ``bakeoff.training.config``: ``updates=10``; ``launcher="accelerate"`` with
+            ``processes=2``: two processes for each run; ``control=False``: no A/A control;
             ``audit=False``: no counting of memory and FLOPs in short runs of their own;
             ``own`` and ``own_reason``: knobs that one algorithm alone gets, and why.
 

@@ -12,7 +12,7 @@ def words(text: str) -> list[str]:
 
 CLOCKS = {
     "runs.csv": words("""
-        started_utc ended_utc wall_s setup_s train_s eval_s cpu_s peak_rss_bytes
+        started_utc ended_utc wall_s setup_s train_s eval_s cpu_s peak_rss_bytes peak_rss_total_bytes
         predicted_peak_bytes load_avg_start attempt
     """),
     "curves.csv": words("train_wall_s wall_s peak_rss_bytes"),

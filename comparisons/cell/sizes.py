@@ -86,9 +86,9 @@ def foreseen(
         environment: where its prompts come from.
         baseline: bytes of the process before it had a model; 0: not on a CPU.
     """
-    from bakeoff.training.memory.prediction import Run, predicted
+    from bakeoff.training.memory.prediction import predicted
     from bakeoff.training.memory.sizes import model_sizes
-    from bakeoff.training.memory.workload import Lengths, Machine, Needs
+    from bakeoff.training.memory.workload import Lengths, Machine, Needs, Run
     from bakeoff.training.packing.products import BF16
     from bakeoff.training.packing.support import packs
 

@@ -6,10 +6,14 @@ import argparse
 from pathlib import Path
 
 from bakeoff.comparisons.cell.trackers.registry import TRACKERS
+from bakeoff.comparisons.running.given import LAUNCHERS
 from bakeoff.training.config import knobs
 
 TRAIN_CHECKPOINT_EVERY = 20
 """Updates between checkpoints of ``bakeoff train``: it is there for the model, too."""
+
+ALSO = {"processes": ("--num-processes",)}
+"""Flags that have a second name: the one that accelerate gives them."""
 
 
 def add_algorithms(what: argparse._ArgumentGroup) -> None:
@@ -50,6 +54,14 @@ def add_running(command: argparse.ArgumentParser) -> None:
     run.add_argument("--out", metavar="DIR", help="results folder (default: results/...)")
     run.add_argument("--memory-limit", metavar="SIZE", help="end a run that holds more: 8GiB")
     run.add_argument("--cell-timeout", metavar="SECONDS", help="end a run that takes longer")
+    run.add_argument(
+        "--launcher",
+        metavar="|".join(LAUNCHERS),
+        help="how runs are started; accelerate: each as --num-processes processes (default: local)",
+    )
+    run.add_argument(
+        "--accelerate-config", metavar="FILE", help="one of yours, for the launcher accelerate"
+    )
     run.add_argument("--only", metavar="failed", help="run what failed once more, nothing else")
     run.add_argument(
         "--stale",
@@ -80,8 +92,9 @@ def add_settings(command: argparse.ArgumentParser) -> None:
             default = TRAIN_CHECKPOINT_EVERY
         kind = str(knob.type).partition(" | ")[0]
         shown = "" if default is None else f" (default: {default})"
+        flags = [f"--{name.replace('_', '-')}", *ALSO.get(name, ())]
         settings.add_argument(
-            f"--{name.replace('_', '-')}",
+            *flags,
             dest=name,
             metavar="|".join(choices) or {"int": "N", "float": "X"}.get(kind, "KIND=VALUE"),
             help=f"{knob.metadata['help']}{shown}".replace("%", "%%"),

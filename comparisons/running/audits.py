@@ -30,8 +30,11 @@ SETTINGS: Mapping[str, Any] = {
     "eval_every": 2,
     "samples_per_update": 0,
     "checkpoint_every": 0,
+    "processes": None,
+    "sharding": None,
 }
-"""What an audit has in the place of its comparison's settings."""
+"""What an audit has in the place of its comparison's settings, or ``None`` for the default: it
+counts in one process what a run holds and computes, however many share that."""
 
 
 def audits(experiment: Experiment) -> list[CellSpec]:
@@ -51,6 +54,7 @@ def audits(experiment: Experiment) -> list[CellSpec]:
         config={**config, "eval_items": items},
         own={name: _without(own) for name, own in experiment.own.items()},
         seeds=(0,),
+        accelerate_config=None,
         control=False,
         trackers=(),
     )
@@ -73,7 +77,8 @@ def run_missing(experiment: Experiment, site: Site, screen: Screen) -> None:
     if not wanted or site.stop():
         return
     count = f"{len(wanted)} audit{'' if len(wanted) == 1 else 's'}"
-    screen.note(f"{count} of memory and FLOPs to run: short, slow and not timed")
+    alone = ", in one process each" if experiment.config.get("processes", 1) > 1 else ""
+    screen.note(f"{count} of memory and FLOPs to run: short, slow and not timed{alone}")
     for audit in with_content(wanted):
         if site.stop():
             return

@@ -11,9 +11,11 @@ from pathlib import Path
 from bakeoff.comparisons.budgets import budget_of, check_tokens
 from bakeoff.comparisons.cell.trackers.registry import require_trackers
 from bakeoff.comparisons.running.grid import Experiment, config_of, normal_form
+from bakeoff.comparisons.running.ranks import check_config
 from bakeoff.errors import UsageError
 from bakeoff.plugins import Spec, making, parse_spec
 from bakeoff.training.config import AUTO_SANDBOX
+from bakeoff.training.devices.world import require_accelerate
 
 CELL_MODULE = "bakeoff.comparisons.cell"
 
@@ -42,6 +44,7 @@ def check(experiment: Experiment) -> None:
     if sampler == "vllm":
         models.require_vllm("--sampler vllm")
     require_trackers(experiment.trackers)
+    check_processes(experiment)
     running_programs = [name for name in experiment.environments if builds(name)]
     if running_programs:
         check_sandbox(experiment.config.get("sandbox", AUTO_SANDBOX), running_programs)
@@ -69,6 +72,29 @@ def check(experiment: Experiment) -> None:
             in_need.setdefault((size, updates), []).append(name)
     for (size, updates), names in in_need.items():
         _check_in_process(names, size, updates, sampler)
+
+
+def check_processes(experiment: Experiment) -> None:
+    """Accept a comparison whose launcher can start the processes of its runs.
+
+    Raises:
+        UsageError: it starts one for each run, or accelerate is not installed, or its configuration
+            is for something else.
+    """
+    configs = [config_of(experiment, name) for name in experiment.algorithms]
+    most = max(config.get("processes", 1) for config in configs)
+    if experiment.launcher == "local" and most > 1:
+        raise UsageError(
+            f"the launcher local starts one process for each run, not {most}: "
+            f"--launcher accelerate --num-processes {most}"
+        )
+    if experiment.launcher == "accelerate" or most > 1:
+        require_accelerate(f"the launcher {experiment.launcher}")
+    if experiment.accelerate_config is None:
+        return
+    if experiment.launcher != "accelerate":
+        raise UsageError("accelerate_config is of no use without --launcher accelerate")
+    check_config(Path(experiment.accelerate_config), most)
 
 
 @functools.cache

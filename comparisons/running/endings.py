@@ -13,6 +13,7 @@ from bakeoff.comparisons.running.folder import read_json
 from bakeoff.comparisons.running.grid import CellSpec
 from bakeoff.comparisons.running.host import host
 from bakeoff.comparisons.running.process import Ending
+from bakeoff.comparisons.running.ranks import failure_in, reason
 from bakeoff.comparisons.running.room import DISK_FULL
 from bakeoff.comparisons.schema import RUNS_COLUMNS
 from bakeoff.comparisons.tables import file_hashes
@@ -25,6 +26,10 @@ LINE_CHARACTERS = 300
 def status_of_killed(cell: CellSpec, ending: Ending, folder: Path) -> dict[str, Any]:
     """Return the ``status.json`` of a cell that did not write one: everything known of its end."""
     status, error_type, message = _why(cell, ending, tail(folder / "log.txt", 1))
+    exit_code, failure = ending.exit_code, failure_in(folder)
+    if failure is not None and ending.reason == "exited":
+        status, error_type, message = failure["status"], failure["error_type"], reason(failure)
+        exit_code = failure["exit_code"]
     ended = datetime.now(UTC)
     started = ended - timedelta(seconds=ending.wall_s)
     progress = progress_of(folder)
@@ -43,7 +48,7 @@ def status_of_killed(cell: CellSpec, ending: Ending, folder: Path) -> dict[str, 
         "budget_kind": budget.kind,
         "budget_value": budget.value,
         "status": status,
-        "exit_code": ending.exit_code,
+        "exit_code": exit_code,
         "error_type": error_type,
         "error_message": message,
         "started_utc": started.isoformat(timespec="seconds"),

@@ -76,6 +76,8 @@ def record(experiment: Experiment) -> None:
         "own": {**before.get("own", {}), **experiment.own},
         "own_reason": experiment.own_reason or before.get("own_reason", ""),
         "control": experiment.control,
+        "launcher": experiment.launcher,
+        "accelerate_config": experiment.accelerate_config,
     }
     write_json(experiment.out / "experiment.json", {**rest, **union})
 

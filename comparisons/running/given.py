@@ -16,6 +16,9 @@ from bakeoff.training.config import knobs, train_config
 MAX_SEEDS = 1_000
 """More than these is one seed that was taken for a number of them."""
 
+LAUNCHERS = ("local", "accelerate")
+"""How the processes of cells are started: one for each, or several."""
+
 
 def listed(kind: str, names: object) -> tuple[str, ...]:
     """Return names that were given as a list of them.
@@ -52,6 +55,10 @@ def check_beside(values: Mapping[str, Any]) -> None:
     for name, least in (("max_parallel", 1), ("tuning_trials", 0)):
         if type(values[name]) is not int or values[name] < least:
             raise UsageError(f"{name} must be a whole number from {least} on, not {values[name]!r}")
+    if not isinstance(values["accelerate_config"], str | None):
+        raise UsageError(f"accelerate_config must be text, not {values['accelerate_config']!r}")
+    if values["launcher"] not in LAUNCHERS:
+        raise unknown("launcher", str(values["launcher"]), LAUNCHERS)
     for name in ("control", "audit"):
         if not isinstance(values[name], bool):
             raise UsageError(f"{name} must be true or false, not {values[name]!r}")

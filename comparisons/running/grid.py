@@ -32,6 +32,8 @@ BESIDE: Mapping[str, Any] = {
     "memory_limit": None,
     "cell_timeout": None,
     "max_parallel": 1,
+    "launcher": "local",
+    "accelerate_config": None,
     "own": {},
     "own_reason": "",
     "control": True,
@@ -56,6 +58,8 @@ class Experiment:
         memory_limit: bytes a cell may hold at its peak, or ``None``.
         cell_timeout: seconds a cell may take, or ``None``.
         max_parallel: how many cells run at a time.
+        launcher: how cells are started.
+        accelerate_config: a file for ``accelerate launch``, which then starts each cell.
         own: knobs that an algorithm alone gets in place of those in ``config``, by its spec; only
             algorithms for which something differs are in it.
         own_reason: why they differ, such as "tuned"; empty if none does.
@@ -76,6 +80,8 @@ class Experiment:
     memory_limit: int | None = None
     cell_timeout: float | None = None
     max_parallel: int = 1
+    launcher: str = "local"
+    accelerate_config: str | None = None
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     own_reason: str = ""
     control: bool = False
@@ -110,6 +116,7 @@ class CellSpec:
     content_sha256: str = ""
     code_sha256: str = ""
     parallel: int = 1
+    accelerate_config: str | None = None
     tuning_trials: int = 0
     trackers: tuple[str, ...] = ()
     memory_limit_bytes: int | None = None
@@ -258,6 +265,7 @@ def _cell(
         config_sha256=config_sha256,
         own=own,
         own_reason=experiment.own_reason if own or experiment.tuning_trials else "",
+        accelerate_config=experiment.accelerate_config,
         tuning_trials=experiment.tuning_trials,
         trackers=experiment.trackers,
         memory_limit_bytes=experiment.memory_limit,

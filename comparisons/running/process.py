@@ -82,6 +82,7 @@ class Watched:
     Attributes:
         timeout_s: seconds it may take, if there is a limit.
         memory_limit_bytes: resident memory it may reach, if there is a limit.
+        has_ranks: whether its children do its work, so that memory is that of the largest of them.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Watched:
         """Start it; the arguments are those of ``watch``."""
         self.timeout_s: float | None = None
         self.memory_limit_bytes: int | None = None
+        self.has_ranks = False
         self._start = time.monotonic()
         self._peak: int | None = None
         self._ended = False
@@ -123,8 +125,9 @@ class Watched:
         if self._process.poll() is not None:
             reason = "exited"
         else:
-            found = (self._peak, peak_rss_bytes(self._process.pid))
-            self._peak = max(filter(None, found), default=None)
+            pid = self._process.pid
+            found = [peak_rss_bytes(pid) for pid in (children(pid) if self.has_ranks else [pid])]
+            self._peak = max(filter(None, [self._peak, *found]), default=None)
             memory = self.memory_limit_bytes
             if self.timeout_s is not None and self.elapsed_s > self.timeout_s:
                 reason = "timeout"
@@ -192,6 +195,15 @@ def peak_rss_bytes(pid: int) -> int | None:
         return None
     found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
     return int(found[0]) * 1024 if found else None
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that the main thread of a live process has started; none if not told."""
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
+    except OSError:
+        return []
+    return [int(word) for word in text.split()]
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:

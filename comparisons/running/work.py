@@ -19,6 +19,7 @@ from bakeoff.comparisons.running.endings import advice, progress_of, status_of_k
 from bakeoff.comparisons.running.grid import CellSpec
 from bakeoff.comparisons.running.process import POLL_S, Ending, Watched
 from bakeoff.comparisons.running.progress import CellRow, Screen
+from bakeoff.comparisons.running.ranks import processes, ranked
 from bakeoff.comparisons.running.room import DISK_FULL, no_room
 from bakeoff.comparisons.running.share import threads
 from bakeoff.errors import UsageError
@@ -102,12 +103,13 @@ def _start(site: Site, row: CellRow, screen: Screen) -> Job:
     row.cell = cell = prepare(site.out, cell)
     place = folder.place(site.out, cell)
     process = Watched(
-        [*site.command, str(place.resolve())],
+        [*ranked(site.command, cell, place.resolve()), str(place.resolve())],
         log=place / "log.txt",
         environment=variables(cell),
         inherit=(site.lock,),
     )
     process.timeout_s, process.memory_limit_bytes = site.timeout_s, cell.memory_limit_bytes
+    process.has_ranks = processes(cell) > 1
     row.status = "running"
     screen.started(row)
     return Job(row, process)
@@ -141,8 +143,9 @@ def variables(cell: CellSpec) -> dict[str, str]:
     """Return the environment variables of a cell; the sandbox is never the shell's, unrecorded."""
     own = {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
     own["BAKEOFF_SANDBOX"] = cell.config.get("sandbox", AUTO_SANDBOX)
-    if cell.config["threads"] or cell.parallel > 1:
-        own["OMP_NUM_THREADS"] = str(threads(cell.config["threads"], cell.parallel))
+    at_work = cell.parallel * processes(cell)
+    if cell.config["threads"] or at_work > 1:
+        own["OMP_NUM_THREADS"] = str(threads(cell.config["threads"], at_work))
     return {**os.environ, **own}
 
 

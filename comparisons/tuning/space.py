@@ -31,6 +31,8 @@ JUDGING = (
     "checkpoint_every",
     "threads",
     "device",
+    "processes",
+    "sharding",
     "sandbox",
     "sampler",
 )

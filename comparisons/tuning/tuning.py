@@ -80,6 +80,8 @@ class Tuning:
             control=False,
             audit=False,
             max_parallel=base.max_parallel,
+            launcher=base.launcher,
+            accelerate_config=base.accelerate_config,
             trackers=base.trackers,
             own={
                 trial.spec(name): {**base.own.get(name, {}), **trial.knobs(name)}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bakeoff.comparisons.report.audits import audited
 from bakeoff.comparisons.report.checking.rows import Raw, Rows, by_update, last_whole_update
-from bakeoff.comparisons.report.measures import NOT_TRAINING, number
+from bakeoff.comparisons.report.measures import NOT_TRAINING, by_rank, held_at_peak, number
 from bakeoff.comparisons.results import Row
 
 ROUNDING_S = 1e-6
@@ -103,14 +103,20 @@ def _whole(run: Row, phases: Rows) -> Iterator[str]:
 
 
 def _bytes(run: Row, raw: Raw) -> Iterator[str]:
-    held = [number(row["bytes_at_peak"]) or 0.0 for row in raw["memory.csv"]]
-    if not held:
+    ranks = by_rank(raw["memory.csv"])
+    if not ranks:
         return
-    total = sum(held)
+    total = held_at_peak(ranks[0])
     device = number(run["peak_device_allocated_bytes"])
     top = device if device is not None else number(run["peak_rss_bytes"])
     if top is not None and (total > top or (device is not None and total != device)):
         yield f"memory.csv adds up to {total:.0f} bytes at the peak, status.json gives {top:.0f}"
+    processes = number(run["n_devices"]) or 1
+    if len(ranks) != processes:
+        yield f"memory.csv has rows of {len(ranks)} ranks, and the run had {processes:.0f}"
+    summed, most = sum(map(held_at_peak, ranks)), number(run["peak_rss_total_bytes"])
+    if device is None and most is not None and summed > most:
+        yield f"the ranks of memory.csv add up to {summed:.0f} bytes, status.json gives {most:.0f}"
     for row in raw["memory.csv"]:
         at_peak, highest = number(row["bytes_at_peak"]), number(row["bytes_max"])
         if at_peak is not None and highest is not None and at_peak > highest:

@@ -13,6 +13,7 @@ from typing import Any
 
 from bakeoff.errors import UsageError, unknown
 from bakeoff.training.budget import with_budget
+from bakeoff.training.devices.refusals import check_processes
 from bakeoff.training.sampling.vllm_modes import logprobs_mode
 
 AUTO_SANDBOX = "auto"
@@ -161,6 +162,15 @@ class TrainConfig:
         choices=("fp32", "bf16_autocast", "bf16"),
         later=True,
     )
+    processes: int = _knob(
+        1, "processes that share one run, each with a device of its own", low=1, later=True
+    )
+    sharding: str = _knob(
+        "none",
+        "full splits weights, gradients and optimiser states over the processes (FSDP2)",
+        choices=("none", "full"),
+        later=True,
+    )
     sandbox: str = _knob(
         AUTO_SANDBOX,
         "what contains the programs that rewards for code run; none is NO isolation",
@@ -261,7 +271,7 @@ def _check(knob: dataclasses.Field[Any], value: Any) -> None:
 
 
 def _check_pairs(values: Mapping[str, Any]) -> None:
-    """Check that what is to be matched has a target, and a target something to match."""
+    """Check settings that need each other, or that do not go together."""
     match, target = values.get("match", "none"), values.get("match_target")
     if match != "none" and target is None:
         raise UsageError(f"match {match} needs a target: set match_target, for example to 0.001")
@@ -269,6 +279,7 @@ def _check_pairs(values: Mapping[str, Any]) -> None:
         raise UsageError("match_target is of no use without match: set match to norm or kl")
     if values.get("lora_alpha") is not None and not values.get("lora_rank"):
         raise UsageError("lora_alpha is of no use without lora_rank: set it, for example to 16")
+    check_processes(values)
 
 
 def _article(base: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -18,6 +19,7 @@ import torch
 from bakeoff.streams import stream_seed
 from bakeoff.training.batch import collate
 from bakeoff.training.curriculum import ORDERS
+from bakeoff.training.devices.shares import SharedSampler, alike, share
 from bakeoff.training.gold import gold_completion
 from bakeoff.training.judging import Episode, without_baseline
 from bakeoff.training.learner import Learner
@@ -86,7 +88,9 @@ class Gatherer:
         """
         config, sampling = learner.config, learner.config.sampling
         assert sampling.max_new_tokens is not None, "the caller resolves the environment's default"
-        self.language_model, self.environment = language_model, environment
+        # the policy, or the whole twin that samples for it
+        self.language_model = replace(language_model, model=learner.player)
+        self.environment = environment
         self.learner, self.config = learner, config
         self.seed, self.meter, self.hidden_s = seed, meter, 0.0
         self._current = False
@@ -99,7 +103,9 @@ class Gatherer:
             top_k=sampling.top_k,
         )
         self.engine = self._engine() if config.sampler == "vllm" else None
-        self.sampler: Sampler = self.engine or sampler_of(language_model, rows=config.sample_batch)
+        self.sampler: Sampler = self.engine or sampler_of(
+            self.language_model, rows=config.sample_batch
+        )
         self.greedy_decoding = Decoding(max_new_tokens=sampling.max_new_tokens, temperature=0.0)
         if self.algorithm.on_gold:  # a data set without any shows now, and not after minutes
             for index in item_indices(seed, 0, config.prompts_per_update, self.order.size):
@@ -143,14 +149,23 @@ class Gatherer:
 
     def held_out(self, indices: range) -> list[Sample]:
         """Answer held-out items greedily; the same ones for every run."""
-        items = [self.environment.item(index, "eval") for index in indices]
+        world = self.learner.world
+        mine = indices[share(len(indices), world)]
+        items = [self.environment.item(index, "eval") for index in mine]
         judge = Judge(self.environment, self._pace, len(items), 1)
+        groups = [index - indices.start for index in mine]
+
+        def played() -> list[Episode]:
+            return self._played(judge, items, 1, self.greedy_decoding, 0)
+
         self._synchronise()
         with self.meter.phase("eval") as phase:
             with self._sampling(), judge:
-                episodes = self._played(judge, items, 1, self.greedy_decoding, 0)
-            phase.tokens += sum(completion.sampled for _, completion in episodes)
-            return judge.samples(episodes, range(len(items)))
+                episodes = alike(world, played)
+            answers = world.everyone(alike(world, lambda: judge.samples(episodes, groups)))
+            samples = [sample for some in answers for sample in some]
+            phase.tokens += sum(sample.completion.sampled for sample in samples)
+        return samples
 
     def _engine(self) -> VllmSampler:
         """Start an engine with weights of its own, in the numbers of the run's passes."""
@@ -181,22 +196,34 @@ class Gatherer:
         if self.algorithm.on_gold:
             return list(map(self._gold, items, groups)), []
         self._synchronise()
-        n = self.config.group_size
+        world, n = self.learner.world, self.config.group_size
+        mine = share(n_items, world)
+        items, groups = items[mine], groups[mine]
         keys = ("sampling", self.seed, update, *([number] if number else []))
-        extra = n_items if self.algorithm.needs_greedy else 0
-        judge = Judge(self.environment, self._pace, extra + n_items * n, n)
-        with self.meter.phase("rollout") as phase, self._sampling(), judge:
+        extra = len(items) if self.algorithm.needs_greedy else 0
+        judge = Judge(self.environment, self._pace, extra + len(items) * n, n)
+
+        def played() -> list[Episode]:
             greedy = []
-            if extra:
+            if self.algorithm.needs_greedy:
                 greedy = self._played(judge, items, 1, self.greedy_decoding, 0)
             seed = stream_seed(*keys)
-            episodes = self._played(judge, items, n, self.decoding, seed, first=extra)
-            phase.tokens += sum(completion.sampled for _, completion in greedy + episodes)
-        owners = groups[:extra] + [group for group in groups for _ in range(n)]
+            return greedy + self._played(judge, items, n, self.decoding, seed, first=extra)
+
+        def answered() -> tuple[list[Sample], list[Sample]]:
+            owners = groups[:extra] + [group for group in groups for _ in range(n)]
+            answers = judge.samples(episodes, owners)
+            return answers[:extra], answers[extra:]
+
+        with self.meter.phase("rollout") as phase, self._sampling(), judge:
+            # all wait here for the slowest, which is sampling's affair and not scoring's
+            episodes = alike(world, played)
         with self.meter.phase("reward"):
-            answers = judge.samples(greedy + episodes, owners)
+            answers = world.everyone(alike(world, answered))
         self.hidden_s += judge.hidden_s
-        baselines, samples = answers[:extra], answers[extra:]
+        baselines = [sample for some, _ in answers for sample in some]
+        samples = [sample for _, some in answers for sample in some]
+        phase.tokens += sum(sample.completion.sampled for sample in baselines + samples)
         return without_baseline(samples, baselines), baselines
 
     def _played(
@@ -210,18 +237,21 @@ class Gatherer:
         first: int = 0,
     ) -> list[Episode]:
         """Have items answered; ``first`` is the place of the first episode in the judge's round."""
-        model, sampler = self.language_model, self.sampler
+        model, sampler = self.language_model, SharedSampler(self.sampler, self.learner.world)
 
         def finished(row: int, completion: Completion) -> None:
             judge.take(first + row, (items[row // n], completion))
 
         told = finished if judge.overlaps else None
-        try:
-            episodes, cache_bytes = rollout(
-                self.environment, model, sampler, items, n, decoding, seed, told
-            )
-        except FloatingPointError as error:
-            raise Diverged(str(error)) from error
+        with sampler.calls(self.environment.turns):
+            if not items:  # there are more ranks than items
+                return []
+            try:
+                episodes, cache_bytes = rollout(
+                    self.environment, model, sampler, items, n, decoding, seed, told
+                )
+            except FloatingPointError as error:
+                raise Diverged(str(error)) from error
         self.learner.ledger.set("kv_cache", cache_bytes, always=self.engine is not None)
         return episodes
 

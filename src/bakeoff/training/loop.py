@@ -17,6 +17,8 @@ from bakeoff.training.budget import parse, spent_frac
 from bakeoff.training.checkpoint import load_checkpoint, save_checkpoint, saved_updates
 from bakeoff.training.config import TrainConfig
 from bakeoff.training.costs import count_given, count_learned, count_measured, count_sampled
+from bakeoff.training.devices.refusals import check_launch
+from bakeoff.training.devices.world import world
 from bakeoff.training.flops import FlopModel, flop_model
 from bakeoff.training.gathering import Gathered, Gatherer
 from bakeoff.training.learner import Learner
@@ -65,8 +67,11 @@ class Training:
         Raises:
             UsageError: the group is smaller than the algorithm needs, or it learns from gold
                 replies and the environment has none, or the budget is one of tokens, and it
-                writes none.
+                writes none, or the processes are not those of ``config``.
         """
+        self.world = world(language_model.model.device.type)
+        kind = algorithm.critic.kind if algorithm.critic is not None else None
+        check_launch(config, self.world.size, kind)
         if config.group_size < algorithm.min_group_size:
             raise UsageError(
                 f"group_size {config.group_size} is too small: the algorithm compares at least "
@@ -115,7 +120,8 @@ class Training:
             started = time.perf_counter()
             metrics, samples = self._update(self.counters.updates)
             self.counters.updates += 1
-            self.counters.train_s += time.perf_counter() - started
+            # rank 0's clock, so that a budget of time ends all ranks at the same update
+            self.counters.train_s += self.world.first(time.perf_counter() - started)
             evaluate = self.ended or self.counters.updates % self.config.eval_every == 0
             yield self._report(metrics, samples, evaluate=evaluate)
         self._save(checkpoints)
@@ -136,11 +142,12 @@ class Training:
         rows would lose them, rows that are ahead of the checkpoint are written again.
         """
         every, done = self.config.checkpoint_every, self.counters.updates
-        if folder is None or not every or not done or done == saved_updates(folder):
+        if folder is None or not every or not done:
             return
-        if done % every == 0 or self.ended:
-            with self.meter.phase("checkpoint"):
-                save_checkpoint(folder, self.learner, self.counters, self.gatherer.order.state())
+        if (done % every and not self.ended) or done == self.world.first(saved_updates(folder)):
+            return
+        with self.meter.phase("checkpoint"):
+            save_checkpoint(folder, self.learner, self.counters, self.gatherer.order.state())
 
     def _report(
         self,
@@ -204,5 +211,5 @@ class Training:
         started = time.perf_counter()
         first, size = self.config.eval_offset, self.environment.size("eval")
         samples = self.gatherer.held_out(range(first, min(first + self.config.eval_items, size)))
-        self.counters.eval_s += time.perf_counter() - started
+        self.counters.eval_s += self.world.first(time.perf_counter() - started)
         return samples

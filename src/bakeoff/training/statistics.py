@@ -137,6 +137,19 @@ def correction_metrics(batch: Batch) -> Metrics:
     }
 
 
+def step_metrics(steps: Sequence[Metrics]) -> Metrics:
+    """Return the means over an update's optimiser steps.
+
+    A sum that a step does not mention is 0, as it is where a micro-batch does not.
+
+    Example:
+        >>> step_metrics([{"kl": 1.0, "clip_frac": 0.5}, {"kl": 2.0}])
+        {'clip_frac': 0.25, 'kl': 1.5}
+    """
+    names = sorted(set().union(*steps))
+    return {name: sum(step.get(name, 0.0) for step in steps) / len(steps) for name in names}
+
+
 def largest_gap(logp_BT: Tensor, batch: Batch) -> float:
     """Return the largest difference of log-probabilities to ``logp_old_BT``, in nats."""
     gap_BT = (logp_BT.detach() - batch.logp_old_BT).masked_fill(batch.mask_BT == 0, 0.0)

@@ -99,6 +99,8 @@ class VllmSampler:
         decoding: Decoding,
         seed: int,
         finished: Finished | None = None,
+        *,
+        first: int = 0,
     ) -> list[Completion]:
         """Return ``n`` completions of each prompt, see ``Sampler.sample``.
 
@@ -113,7 +115,7 @@ class VllmSampler:
             raise UsageError(f"the engine was started for {self._mode}; this decoding has {mode}")
         owners = [prompt for prompt in prompts for _ in range(n)]
         done: list[Completion | None] = [None] * len(owners)
-        questions = self._questions(owners, decoding, seed)
+        questions = self._questions(owners, decoding, seed, first)
         with closing(self._engine.answers(questions)) as answers:
             for row, answer in answers:
                 done[row] = found = self._completion(owners[row], answer.outputs[0])
@@ -122,7 +124,7 @@ class VllmSampler:
         return [found for found in done if found is not None]
 
     def _questions(
-        self, owners: Sequence[tuple[int, ...]], decoding: Decoding, seed: int
+        self, owners: Sequence[tuple[int, ...]], decoding: Decoding, seed: int, first: int
     ) -> list[Question]:
         params = {
             "max_tokens": decoding.max_new_tokens,
@@ -136,7 +138,7 @@ class VllmSampler:
         }
         return [
             Question(prompt, {**params, "seed": stream_seed("vllm", seed, row)})
-            for row, prompt in enumerate(owners)
+            for row, prompt in enumerate(owners, start=first)
         ]
 
     def _completion(self, prompt: tuple[int, ...], answer: Any) -> Completion:
