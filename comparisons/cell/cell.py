@@ -154,9 +154,7 @@ class Cell:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         environment = envs.make(self.spec["environment"])
-        # another engine's log-probabilities are not the training model's
-        corrected = config.sampler != "builtin"
-        algorithm = algorithms.make(self.spec["algorithm"], corrected=corrected)
+        algorithm = algorithms.make(self.spec["algorithm"], corrected=config.corrected)
         config = self._resolved(config, environment.reply_tokens, models)
         budget = budget_of(self.spec["config"])
         cuda = device == "cuda"

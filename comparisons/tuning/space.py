@@ -33,6 +33,9 @@ JUDGING = (
     "device",
     "sandbox",
     "sampler",
+    "sampler_url",
+    "vllm_python",
+    "sampler_folder",
 )
 """Settings that decide how long a trial is, how it is judged or where it runs."""
 

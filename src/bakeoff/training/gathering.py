@@ -11,9 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, NamedTuple
-
-import torch
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from bakeoff.streams import stream_seed
 from bakeoff.training.batch import collate
@@ -26,8 +25,11 @@ from bakeoff.training.order import item_indices
 from bakeoff.training.overlap import Judge, Pace, overlaps
 from bakeoff.training.reports import GOLD, Sample
 from bakeoff.training.rollout import rollout
+from bakeoff.training.rounds import Gathered, Round
 from bakeoff.training.sampling.builtin import sampler_of
+from bakeoff.training.sampling.engines import vllm_sampler
 from bakeoff.training.sampling.protocol import Decoding, Sampler
+from bakeoff.training.sampling.server_config import SERVER
 from bakeoff.training.sampling.vllm_sampler import VllmSampler
 from bakeoff.training.statistics import (
     filter_metrics,
@@ -42,24 +44,6 @@ if TYPE_CHECKING:
     from bakeoff.models.loading import LanguageModel
 
 
-class Gathered(NamedTuple):
-    """What one update asked and got.
-
-    Attributes:
-        samples: all completions, of all rounds; or the gold replies.
-        greedy: the greedy replies, if the algorithm needs them.
-        learned: those of the samples that are in the batch, in its order.
-        batch: what is learned from; None if nothing is left.
-        metrics: of all samples, and of what was kept.
-    """
-
-    samples: list[Sample]
-    greedy: list[Sample]
-    learned: list[Sample]
-    batch: Batch | None
-    metrics: Metrics
-
-
 class Gatherer:
     """Asks items and gathers what comes of them.
 
@@ -68,6 +52,7 @@ class Gatherer:
         sampler: writes the replies.
         engine: the sampler, if it has weights of its own.
         hidden_s: wall seconds of the last update's scoring that ran beside its sampling.
+        version: how many updates the policy has behind it; the loop counts them.
     """
 
     def __init__(
@@ -89,7 +74,8 @@ class Gatherer:
         self.language_model, self.environment = language_model, environment
         self.learner, self.config = learner, config
         self.seed, self.meter, self.hidden_s = seed, meter, 0.0
-        self._current = False
+        self.version = 0
+        self._loaded: int | None = None  # the version that an engine has
         self._pace = Pace()
         self.order = ORDERS[config.curriculum](environment, seed)
         self.decoding = Decoding(
@@ -98,7 +84,7 @@ class Gatherer:
             top_p=sampling.top_p,
             top_k=sampling.top_k,
         )
-        self.engine = self._engine() if config.sampler == "vllm" else None
+        self.engine = self._engine() if config.sampler != "builtin" else None
         self.sampler: Sampler = self.engine or sampler_of(language_model, rows=config.sample_batch)
         self.greedy_decoding = Decoding(max_new_tokens=sampling.max_new_tokens, temperature=0.0)
         if self.algorithm.on_gold:  # a data set without any shows now, and not after minutes
@@ -110,8 +96,24 @@ class Gatherer:
         """What the learner makes of the samples."""
         return self.learner.algorithm
 
-    def gather(self, update: int) -> Gathered:
+    @property
+    def apart(self) -> bool:
+        """Whether replies are written in another process, which needs none of this one's models."""
+        return self.config.sampler == SERVER
+
+    def close(self) -> None:
+        """End an engine that has to be ended."""
+        if self.engine is not None:
+            self.engine.close()
+
+    def gather(
+        self, update: int, written: tuple[Round, Sequence[Episode]] | None = None
+    ) -> Gathered:
         """Return what an update learns from, and all that was asked to get there.
+
+        Args:
+            update: 0 is the first.
+            written: the first round of it and its episodes, if these are there already.
 
         Raises:
             Diverged: the model's logits are not finite.
@@ -127,10 +129,10 @@ class Gatherer:
             if not missing:
                 break
             rounds = number
-            more, more_greedy = self._round(update, number, missing)
+            first = written if number == 0 else None
+            more, more_greedy = self._round(update, number, missing, first)
             learned += self._kept(more, more_greedy)
             samples, greedy = samples + more, greedy + more_greedy
-        self._current = False  # the policy learns from this now
         self.order.learn(samples)
         metrics = self._metrics(samples, greedy)
         if self.algorithm.keep is not None:
@@ -139,7 +141,7 @@ class Gatherer:
             metrics["refill/rounds"] = rounds
         if overlaps(self.environment) and not self.algorithm.on_gold:
             metrics["overlap/reward_s"] = self.hidden_s
-        return Gathered(samples, greedy, learned, self._batch(learned, greedy), metrics)
+        return Gathered(samples, greedy, learned, self.batch(learned, greedy), metrics)
 
     def held_out(self, indices: range) -> list[Sample]:
         """Answer held-out items greedily; the same ones for every run."""
@@ -150,52 +152,75 @@ class Gatherer:
             with self._sampling(), judge:
                 episodes = self._played(judge, items, 1, self.greedy_decoding, 0)
             phase.tokens += sum(completion.sampled for _, completion in episodes)
-            return judge.samples(episodes, range(len(items)))
+            return self._dated(judge.samples(episodes, range(len(items))))
 
     def _engine(self) -> VllmSampler:
-        """Start an engine with weights of its own, in the numbers of the run's passes."""
-        policy, precision = self.language_model.model, self.config.precision
-        dtype = policy.dtype if precision == "fp32" else torch.bfloat16
-        rows = self.config.sample_batch
-        engine = VllmSampler(self.language_model, self.decoding, rows=rows, dtype=dtype)
-        self.learner.ledger.set("sampler_weights", engine.weight_bytes, always=True)
-        self.learner.ledger.set("kv_cache", engine.kv_cache_bytes, always=True)
+        """Start an engine with weights of its own."""
+        engine = vllm_sampler(self.language_model, self.decoding, self.config)
+        if not self.apart:  # what a server holds is not held here
+            self.learner.ledger.set("sampler_weights", engine.weight_bytes, always=True)
+            self.learner.ledger.set("kv_cache", engine.kv_cache_bytes, always=True)
         return engine
 
     def _synchronise(self) -> None:
         """Give an engine with weights of its own those of the policy, if they have moved."""
-        if self.engine is not None and not self._current:
+        if self.engine is not None and self._loaded != self.version:
             with self.meter.phase("weight_sync"), self.learner.sampling(here=False):
                 self.engine.synchronise()
-        self._current = True
+        self._loaded = self.version
 
     def _sampling(self) -> AbstractContextManager[None]:
         """Make the policy ready to sample, if it is the one that does."""
         return self.learner.sampling() if self.engine is None else nullcontext()
 
-    def _round(self, update: int, number: int, n_items: int) -> tuple[list[Sample], list[Sample]]:
-        """Ask some items and judge the answers: samples, and greedy replies."""
+    def ask(self, update: int, number: int, n_items: int) -> Round:
+        """Return the items of a round of an update, for ``write``; the first has the number 0."""
         order = self.order
         items = order.further(update, number, n_items) if number else order.items(update, n_items)
         groups = list(range(len(order.asked) - n_items, len(order.asked)))
-        if self.algorithm.on_gold:
-            return list(map(self._gold, items, groups)), []
-        self._synchronise()
-        n = self.config.group_size
+        n, extra = self.config.group_size, n_items if self.algorithm.needs_greedy else 0
         keys = ("sampling", self.seed, update, *([number] if number else []))
-        extra = n_items if self.algorithm.needs_greedy else 0
         judge = Judge(self.environment, self._pace, extra + n_items * n, n)
-        with self.meter.phase("rollout") as phase, self._sampling(), judge:
-            greedy = []
-            if extra:
-                greedy = self._played(judge, items, 1, self.greedy_decoding, 0)
-            seed = stream_seed(*keys)
-            episodes = self._played(judge, items, n, self.decoding, seed, first=extra)
-            phase.tokens += sum(completion.sampled for _, completion in greedy + episodes)
-        owners = groups[:extra] + [group for group in groups for _ in range(n)]
+        if not self.algorithm.on_gold:
+            self._synchronise()
+        return Round(items, groups, extra, stream_seed(*keys), judge)
+
+    def write(self, asked: Round) -> list[Episode]:
+        """Have the items of a round answered, greedily first if that is needed.
+
+        An engine that is ``apart`` may be called from a thread of its own.
+        """
+        judge = asked.judge
+        greedy: list[Episode] = []
+        with judge:
+            if asked.greedy:
+                greedy = self._played(judge, asked.items, 1, self.greedy_decoding, 0)
+            drawn = (self.config.group_size, self.decoding, asked.seed)
+            return greedy + self._played(judge, asked.items, *drawn, first=asked.greedy)
+
+    def _round(
+        self,
+        update: int,
+        number: int,
+        n_items: int,
+        written: tuple[Round, Sequence[Episode]] | None,
+    ) -> tuple[list[Sample], list[Sample]]:
+        """Ask some items and judge the answers: samples, and greedy replies."""
+        if written is None:
+            asked = self.ask(update, number, n_items)
+            if self.algorithm.on_gold:
+                return list(map(self._gold, asked.items, asked.groups)), []
+            with self.meter.phase("rollout") as phase, self._sampling():
+                episodes: Sequence[Episode] = self.write(asked)
+                phase.tokens += sum(completion.sampled for _, completion in episodes)
+        else:
+            asked, episodes = written
+        n, extra = self.config.group_size, asked.greedy
+        owners = asked.groups[:extra] + [group for group in asked.groups for _ in range(n)]
         with self.meter.phase("reward"):
-            answers = judge.samples(greedy + episodes, owners)
-        self.hidden_s += judge.hidden_s
+            found = asked.judge.samples(episodes, owners)
+        self.hidden_s += asked.judge.hidden_s
+        answers = self._dated(found)
         baselines, samples = answers[:extra], answers[extra:]
         return without_baseline(samples, baselines), baselines
 
@@ -222,8 +247,12 @@ class Gatherer:
             )
         except FloatingPointError as error:
             raise Diverged(str(error)) from error
-        self.learner.ledger.set("kv_cache", cache_bytes, always=self.engine is not None)
+        if not self.apart:
+            self.learner.ledger.set("kv_cache", cache_bytes, always=self.engine is not None)
         return episodes
+
+    def _dated(self, samples: Sequence[Sample]) -> list[Sample]:
+        return [replace(sample, version=self.version) for sample in samples]
 
     def _gold(self, item: Item, group: int) -> Sample:
         model, decoding = self.language_model, self.decoding
@@ -240,12 +269,12 @@ class Gatherer:
         if self.algorithm.keep is None or not found:
             return found
         with self.meter.phase("advantage"):
-            batch = self._batch(found, greedy)
+            batch = self.batch(found, greedy)
             assert batch is not None
             keep_B = self.algorithm.keep(batch)
         return [sample for sample, keep in zip(found, keep_B.tolist(), strict=True) if keep]
 
-    def _batch(self, samples: Sequence[Sample], greedy: Sequence[Sample]) -> Batch | None:
+    def batch(self, samples: Sequence[Sample], greedy: Sequence[Sample]) -> Batch | None:
         """Return samples as tensors; None if there are none."""
         if not samples:
             return None

@@ -23,6 +23,7 @@ from bakeoff.training.learner import Learner
 from bakeoff.training.ledger import Ledger, tensor_bytes
 from bakeoff.training.meter import Meter
 from bakeoff.training.packing.products import fast_products
+from bakeoff.training.pipeline import Pipeline
 from bakeoff.training.reports import Counters, Report, Sample
 from bakeoff.training.statistics import critic_metrics, sample_metrics, silent_metrics
 from bakeoff.types import Algorithm, Batch, Environment, Metrics
@@ -86,6 +87,7 @@ class Training:
         self.ledger = ledger or Ledger()
         self.learner = Learner(language_model, algorithm, config, self.ledger, seed=seed)
         self.gatherer = Gatherer(language_model, environment, self.learner, seed=seed, meter=meter)
+        self.pipeline = Pipeline(self.gatherer)
         self.counters = Counters()
         self.flops: FlopModel = flop_model(language_model.model)
         meter.on_peak = self.ledger.mark_peak
@@ -101,6 +103,12 @@ class Training:
             Diverged: a loss, a gradient or a logit is no longer finite.
             OutOfMemory: the process went over the meter's limit.
         """
+        try:
+            yield from self._run(checkpoints)
+        finally:
+            self.pipeline.close()
+
+    def _run(self, checkpoints: Path | None) -> Iterator[Report]:
         self.meter.start_update()
         state = None
         if checkpoints is not None:
@@ -108,7 +116,7 @@ class Training:
         if state is None:
             yield self._report({}, [], evaluate=True)
         else:
-            self.gatherer.order.restore(state)
+            self.pipeline.restore(state)
         while not self.ended:
             self.meter.start_update()
             self._save(checkpoints)
@@ -139,8 +147,15 @@ class Training:
         if folder is None or not every or not done or done == saved_updates(folder):
             return
         if done % every == 0 or self.ended:
+            self._settle()
             with self.meter.phase("checkpoint"):
-                save_checkpoint(folder, self.learner, self.counters, self.gatherer.order.state())
+                save_checkpoint(folder, self.learner, self.counters, self.pipeline.state())
+
+    def _settle(self) -> None:
+        """Wait for samples in flight: that is time of training, whatever comes after it."""
+        started = time.perf_counter()
+        self.pipeline.settle(self.counters.updates)
+        self.counters.train_s += time.perf_counter() - started
 
     def _report(
         self,
@@ -149,6 +164,11 @@ class Training:
         *,
         evaluate: bool,
     ) -> Report:
+        if evaluate:
+            self._settle()
+        if self.ended:
+            for gathered in self.pipeline.left():
+                self._count(gathered)
         eval_samples = self._evaluate() if evaluate else []
         eval_metrics = sample_metrics(eval_samples, score="score") if evaluate else {}
         return Report(
@@ -166,8 +186,10 @@ class Training:
     def _update(self, update: int) -> tuple[Metrics, list[Sample]]:
         """Sample, score and learn once; return the metrics and all completions."""
         spent = spent_frac(self.budget, self.counters.as_dict())
-        gathered = self.gatherer.gather(update)
+        gathered = self.pipeline.take(update)
         self._count(gathered)
+        if spent_frac(self.budget, self.counters.as_dict()) < 1:
+            self.pipeline.ahead(update, self.config.updates - 1)
         metrics, batch = gathered.metrics, gathered.batch
         if batch is None:  # nothing could be scored, or was kept: there is nothing to learn from
             return metrics, gathered.samples
