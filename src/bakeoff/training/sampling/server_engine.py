@@ -36,7 +36,8 @@ MEMORY = Path("/dev/shm")
 CLAMPED = -9999.0
 """What the server says of a log-probability that JSON has no number for."""
 
-START = "VLLM_SERVER_DEV_MODE=1 vllm serve MODEL --enable-scale-out --logprobs-mode"
+FLAGS = "--host 127.0.0.1 --enable-scale-out --logprobs-mode"
+"""Of a server that is started elsewhere; docs/vllm.md has the rest."""
 
 
 class ServerEngine:
@@ -98,12 +99,12 @@ class ServerEngine:
         self._process = ServerProcess(python, model, named)
         self._link = self._process.link
         # it was started with weights that mean nothing, and no loader to read others with
-        reading = {"load_config": {"load_format": "safetensors"}}
+        reading = {"load_config": {"load_format": "safetensors", "use_tqdm_on_load": False}}
         self._call("update_config", {"overrides": reading})
 
     def _check(self, logprobs: str) -> None:
         """Check the flags of a server that was started elsewhere."""
-        command = f"{START} {logprobs}"
+        command = f"VLLM_SERVER_DEV_MODE=1 vllm serve MODEL {FLAGS} {logprobs}"
         try:
             found = self._link.ask("GET", "/server_info?config_format=json")["vllm_config"]
         except LinkError as error:

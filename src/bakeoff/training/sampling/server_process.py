@@ -52,7 +52,8 @@ class ServerProcess:
 
         Args:
             python: an interpreter that has vLLM.
-            model: a folder with the model's config, and weights if they are to be read.
+            model: a folder with the model's config; what is beside it is removed if the run is
+                killed.
             arguments: of the engine, by vLLM's names.
 
         Raises:
@@ -63,10 +64,11 @@ class ServerProcess:
         command = [python, "-m", MODULE, "--model", str(model), "--uds", str(path), *FLAGS]
         command += flags(arguments)
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        folders = f"{self._folder.name}{os.pathsep}{model.parent}"
         self._process = subprocess.Popen(
-            [sys.executable, server_guard.__file__, str(os.getpid()), *command],
+            [sys.executable, server_guard.__file__, str(os.getpid()), folders, *command],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=2,  # standard error, where what it says ends up in the log
             env={**SETTINGS, **kept, "VLLM_SERVER_DEV_MODE": "1"},
             start_new_session=True,
         )
@@ -93,10 +95,9 @@ class ServerProcess:
     def close(self) -> None:
         """End the server and all its processes; twice is as good as once."""
         if self._process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGTERM)
+            self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(server_guard.GRACE_S)
+                self._process.wait(2 * server_guard.GRACE_S)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
