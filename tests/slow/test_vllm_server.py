@@ -82,7 +82,7 @@ def gap(model: LanguageModel, completions: list[Completion]) -> float:
 
 def servers(of: int | None = None) -> set[int]:
     """The processes of vLLM servers that were started by this one, or by ``of``."""
-    found = subprocess.run(["ps", "-eo", "pid,sid,args"], capture_output=True, text=True)
+    found = subprocess.run(["ps", "-ww", "-eo", "pid,sid,args"], capture_output=True, text=True)
     rows = [line.split(None, 2) for line in found.stdout.splitlines()[1:]]
     parent = f"server_guard.py {of or os.getpid()} "
     (session,) = {sid for pid, sid, args in rows if parent in args and pid == sid}

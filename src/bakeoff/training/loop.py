@@ -18,13 +18,14 @@ from bakeoff.training.checkpoint import load_checkpoint, save_checkpoint, saved_
 from bakeoff.training.config import TrainConfig
 from bakeoff.training.costs import count_given, count_learned, count_measured, count_sampled
 from bakeoff.training.flops import FlopModel, flop_model
-from bakeoff.training.gathering import Gathered, Gatherer
+from bakeoff.training.gathering import Gatherer
 from bakeoff.training.learner import Learner
 from bakeoff.training.ledger import Ledger, tensor_bytes
 from bakeoff.training.meter import Meter
 from bakeoff.training.packing.products import fast_products
 from bakeoff.training.pipeline import Pipeline
 from bakeoff.training.reports import Counters, Report, Sample
+from bakeoff.training.rounds import Gathered
 from bakeoff.training.statistics import critic_metrics, sample_metrics, silent_metrics
 from bakeoff.types import Algorithm, Batch, Environment, Metrics
 
