@@ -17,6 +17,7 @@ STATUSES = ("ok", "oom", "timeout", "diverged", "error", "interrupted")
 
 PHASES = (
     "rollout",
+    "rollout_wait",
     "reward",
     "old_logprob",
     "ref_logprob",

@@ -41,8 +41,7 @@ def asked(spec: Mapping[str, Any]) -> Asked:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     environment = envs.make(spec["environment"])
     # another engine's log-probabilities are not the training model's
-    corrected = config.sampler != "builtin"
-    algorithm = algorithms.make(spec["algorithm"], corrected=corrected)
+    algorithm = algorithms.make(spec["algorithm"], corrected=config.corrected)
     return Asked(
         algorithm,
         environment,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WARMUP_UPDATES = 1
 """The first update allocates and warms caches: its phases are kept, and marked."""
 
-OF_SAMPLING = ("completions/", "groups/", "overlap/", "refill/", "reward_seconds/")
+OF_SAMPLING = ("completions/", "groups/", "overlap/", "refill/", "reward_seconds/", "staleness/")
 """What the names of metrics begin with that are over all completions of an update."""
 
 
@@ -166,6 +166,7 @@ class Recorder:
             "score": sample.score.value,
             "parts": dict(sample.score.parts),
             "truncated": sample.completion.truncated,
+            **({} if sample.version is None else {"policy_update": sample.version}),
             **({"reason": sample.score.reason} if sample.score.reason else {}),
         }
 

@@ -91,11 +91,12 @@ def add_settings(command: argparse.ArgumentParser) -> None:
         if command.prog.endswith(" train") and name == "checkpoint_every":
             default = TRAIN_CHECKPOINT_EVERY
         kind = str(knob.type).partition(" | ")[0]
+        word = "KIND=VALUE" if name == "budget" else name.rpartition("_")[2].upper()
         shown = "" if default is None else f" (default: {default})"
         flags = [f"--{name.replace('_', '-')}", *ALSO.get(name, ())]
         settings.add_argument(
             *flags,
             dest=name,
-            metavar="|".join(choices) or {"int": "N", "float": "X"}.get(kind, "KIND=VALUE"),
+            metavar="|".join(choices) or {"int": "N", "float": "X"}.get(kind, word),
             help=f"{knob.metadata['help']}{shown}".replace("%", "%%"),
         )

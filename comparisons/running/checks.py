@@ -12,9 +12,10 @@ from bakeoff.comparisons.budgets import budget_of, check_tokens
 from bakeoff.comparisons.cell.trackers.registry import require_trackers
 from bakeoff.comparisons.running.grid import Experiment, config_of, normal_form
 from bakeoff.comparisons.running.ranks import check_config
+from bakeoff.comparisons.running.servers import check_server
 from bakeoff.errors import UsageError
 from bakeoff.plugins import Spec, making, parse_spec
-from bakeoff.training.config import AUTO_SANDBOX
+from bakeoff.training.config import AUTO_SANDBOX, train_config
 from bakeoff.training.devices.world import require_accelerate
 
 CELL_MODULE = "bakeoff.comparisons.cell"
@@ -40,9 +41,9 @@ def check(experiment: Experiment) -> None:
         models.require_peft("lora_rank")
     if experiment.config.get("optimizer_bits") == 8:
         models.require_bitsandbytes("optimizer_bits 8")
-    sampler = experiment.config.get("sampler", "builtin")
-    if sampler == "vllm":
+    if experiment.config.get("sampler") == "vllm":
         models.require_vllm("--sampler vllm")
+    check_server(experiment.config, experiment.max_parallel)
     require_trackers(experiment.trackers)
     check_processes(experiment)
     running_programs = [name for name in experiment.environments if builds(name)]
@@ -71,7 +72,8 @@ def check(experiment: Experiment) -> None:
         if size < 2 or _needs_torch(name) or updates <= algorithms.ALGORITHMS[name].warmup:
             in_need.setdefault((size, updates), []).append(name)
     for (size, updates), names in in_need.items():
-        _check_in_process(names, size, updates, sampler)
+        corrected = train_config(experiment.config).corrected
+        _check_in_process(names, size, updates, corrected=corrected)
 
 
 def check_processes(experiment: Experiment) -> None:
@@ -222,9 +224,10 @@ def _needs_torch(name: str) -> bool:
     return bool(spec.arguments) or spec.target not in ALGORITHMS
 
 
-def _check_in_process(names: list[str], group_size: int, updates: int, sampler: str) -> None:
+def _check_in_process(names: list[str], group_size: int, updates: int, *, corrected: bool) -> None:
     command = [sys.executable, "-P", "-m", CELL_MODULE, "--group-size", str(group_size)]
-    command += ["--updates", str(updates), "--sampler", sampler, "--check", *names]
+    command += ["--updates", str(updates), *(["--corrected"] if corrected else [])]
+    command += ["--check", *names]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise UsageError(last_line(done.stderr) or f"{', '.join(names)} cannot be checked")

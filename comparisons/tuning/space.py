@@ -35,6 +35,9 @@ JUDGING = (
     "sharding",
     "sandbox",
     "sampler",
+    "sampler_url",
+    "vllm_python",
+    "sampler_folder",
 )
 """Settings that decide how long a trial is, how it is judged or where it runs."""
 

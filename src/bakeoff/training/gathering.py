@@ -12,9 +12,7 @@ import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
-
-import torch
+from typing import TYPE_CHECKING
 
 from bakeoff.streams import stream_seed
 from bakeoff.training.batch import collate
@@ -28,8 +26,11 @@ from bakeoff.training.order import item_indices
 from bakeoff.training.overlap import Judge, Pace, overlaps
 from bakeoff.training.reports import GOLD, Sample
 from bakeoff.training.rollout import rollout
+from bakeoff.training.rounds import Gathered, Round
 from bakeoff.training.sampling.builtin import sampler_of
+from bakeoff.training.sampling.engines import vllm_sampler
 from bakeoff.training.sampling.protocol import Decoding, Sampler
+from bakeoff.training.sampling.server_config import SERVER
 from bakeoff.training.sampling.vllm_sampler import VllmSampler
 from bakeoff.training.statistics import (
     filter_metrics,
@@ -44,24 +45,6 @@ if TYPE_CHECKING:
     from bakeoff.models.loading import LanguageModel
 
 
-class Gathered(NamedTuple):
-    """What one update asked and got.
-
-    Attributes:
-        samples: all completions, of all rounds; or the gold replies.
-        greedy: the greedy replies, if the algorithm needs them.
-        learned: those of the samples that are in the batch, in its order.
-        batch: what is learned from; None if nothing is left.
-        metrics: of all samples, and of what was kept.
-    """
-
-    samples: list[Sample]
-    greedy: list[Sample]
-    learned: list[Sample]
-    batch: Batch | None
-    metrics: Metrics
-
-
 class Gatherer:
     """Asks items and gathers what comes of them.
 
@@ -70,6 +53,7 @@ class Gatherer:
         sampler: writes the replies.
         engine: the sampler, if it has weights of its own.
         hidden_s: wall seconds of the last update's scoring that ran beside its sampling.
+        version: how many updates the policy has behind it; the loop counts them.
     """
 
     def __init__(
@@ -93,7 +77,8 @@ class Gatherer:
         self.environment = environment
         self.learner, self.config = learner, config
         self.seed, self.meter, self.hidden_s = seed, meter, 0.0
-        self._current = False
+        self.version = 0
+        self._loaded: int | None = None  # the version that an engine has
         self._pace = Pace()
         self.order = ORDERS[config.curriculum](environment, seed)
         self.decoding = Decoding(
@@ -102,7 +87,7 @@ class Gatherer:
             top_p=sampling.top_p,
             top_k=sampling.top_k,
         )
-        self.engine = self._engine() if config.sampler == "vllm" else None
+        self.engine = self._engine() if config.sampler != "builtin" else None
         self.sampler: Sampler = self.engine or sampler_of(
             self.language_model, rows=config.sample_batch
         )
@@ -116,8 +101,24 @@ class Gatherer:
         """What the learner makes of the samples."""
         return self.learner.algorithm
 
-    def gather(self, update: int) -> Gathered:
+    @property
+    def apart(self) -> bool:
+        """Whether replies are written in another process, which needs none of this one's models."""
+        return self.config.sampler == SERVER
+
+    def close(self) -> None:
+        """End an engine that has to be ended."""
+        if self.engine is not None:
+            self.engine.close()
+
+    def gather(
+        self, update: int, written: tuple[Round, Sequence[Episode]] | None = None
+    ) -> Gathered:
         """Return what an update learns from, and all that was asked to get there.
+
+        Args:
+            update: 0 is the first.
+            written: the first round of it and its episodes, if these are there already.
 
         Raises:
             Diverged: the model's logits are not finite.
@@ -133,10 +134,10 @@ class Gatherer:
             if not missing:
                 break
             rounds = number
-            more, more_greedy = self._round(update, number, missing)
+            first = written if number == 0 else None
+            more, more_greedy = self._round(update, number, missing, first)
             learned += self._kept(more, more_greedy)
             samples, greedy = samples + more, greedy + more_greedy
-        self._current = False  # the policy learns from this now
         self.order.learn(samples)
         metrics = self._metrics(samples, greedy)
         if self.algorithm.keep is not None:
@@ -145,7 +146,7 @@ class Gatherer:
             metrics["refill/rounds"] = rounds
         if overlaps(self.environment) and not self.algorithm.on_gold:
             metrics["overlap/reward_s"] = self.hidden_s
-        return Gathered(samples, greedy, learned, self._batch(learned, greedy), metrics)
+        return Gathered(samples, greedy, learned, self.batch(learned, greedy), metrics)
 
     def held_out(self, indices: range) -> list[Sample]:
         """Answer held-out items greedily; the same ones for every run."""
@@ -165,66 +166,87 @@ class Gatherer:
             answers = world.everyone(alike(world, lambda: judge.samples(episodes, groups)))
             samples = [sample for some in answers for sample in some]
             phase.tokens += sum(sample.completion.sampled for sample in samples)
-        return samples
+        return self._dated(samples)
 
     def _engine(self) -> VllmSampler:
-        """Start an engine with weights of its own, in the numbers of the run's passes."""
-        policy, precision = self.language_model.model, self.config.precision
-        dtype = policy.dtype if precision == "fp32" else torch.bfloat16
-        rows = self.config.sample_batch
-        engine = VllmSampler(self.language_model, self.decoding, rows=rows, dtype=dtype)
-        self.learner.ledger.set("sampler_weights", engine.weight_bytes, always=True)
-        self.learner.ledger.set("kv_cache", engine.kv_cache_bytes, always=True)
+        """Start an engine with weights of its own."""
+        engine = vllm_sampler(self.language_model, self.decoding, self.config)
+        if not self.apart:  # what a server holds is not held here
+            self.learner.ledger.set("sampler_weights", engine.weight_bytes, always=True)
+            self.learner.ledger.set("kv_cache", engine.kv_cache_bytes, always=True)
         return engine
 
     def _synchronise(self) -> None:
         """Give an engine with weights of its own those of the policy, if they have moved."""
-        if self.engine is not None and not self._current:
+        if self.engine is not None and self._loaded != self.version:
             with self.meter.phase("weight_sync"), self.learner.sampling(here=False):
                 self.engine.synchronise()
-        self._current = True
+        self._loaded = self.version
 
     def _sampling(self) -> AbstractContextManager[None]:
         """Make the policy ready to sample, if it is the one that does."""
         return self.learner.sampling() if self.engine is None else nullcontext()
 
-    def _round(self, update: int, number: int, n_items: int) -> tuple[list[Sample], list[Sample]]:
-        """Ask some items and judge the answers: samples, and greedy replies."""
+    def ask(self, update: int, number: int, n_items: int) -> Round:
+        """Return the items of a round of an update, for ``write``; the first has the number 0."""
         order = self.order
         items = order.further(update, number, n_items) if number else order.items(update, n_items)
         groups = list(range(len(order.asked) - n_items, len(order.asked)))
-        if self.algorithm.on_gold:
-            return list(map(self._gold, items, groups)), []
-        self._synchronise()
-        world, n = self.learner.world, self.config.group_size
-        mine = share(n_items, world)
-        items, groups = items[mine], groups[mine]
+        if not self.algorithm.on_gold:
+            mine = share(n_items, self.learner.world)
+            items, groups = items[mine], groups[mine]
+            self._synchronise()
+        n, extra = self.config.group_size, len(items) if self.algorithm.needs_greedy else 0
         keys = ("sampling", self.seed, update, *([number] if number else []))
-        extra = len(items) if self.algorithm.needs_greedy else 0
         judge = Judge(self.environment, self._pace, extra + len(items) * n, n)
+        return Round(items, groups, extra, stream_seed(*keys), judge)
 
-        def played() -> list[Episode]:
-            greedy = []
+    def write(self, asked: Round) -> list[Episode]:
+        """Have the items of a round answered, greedily first if that is needed.
+
+        An engine that is ``apart`` may be called from a thread of its own.
+        """
+        judge = asked.judge
+        greedy: list[Episode] = []
+        with judge:
             if self.algorithm.needs_greedy:
-                greedy = self._played(judge, items, 1, self.greedy_decoding, 0)
-            seed = stream_seed(*keys)
-            return greedy + self._played(judge, items, n, self.decoding, seed, first=extra)
+                greedy = self._played(judge, asked.items, 1, self.greedy_decoding, 0)
+            drawn = (self.config.group_size, self.decoding, asked.seed)
+            return greedy + self._played(judge, asked.items, *drawn, first=asked.greedy)
 
-        def answered() -> tuple[list[Sample], list[Sample]]:
-            owners = groups[:extra] + [group for group in groups for _ in range(n)]
-            answers = judge.samples(episodes, owners)
-            return answers[:extra], answers[extra:]
-
-        with self.meter.phase("rollout") as phase, self._sampling(), judge:
-            # all wait here for the slowest, which is sampling's affair and not scoring's
-            episodes = alike(world, played)
+    def _round(
+        self,
+        update: int,
+        number: int,
+        n_items: int,
+        written: tuple[Round, Sequence[Episode]] | None,
+    ) -> tuple[list[Sample], list[Sample]]:
+        """Ask some items and judge the answers: samples, and greedy replies."""
+        world = self.learner.world
+        if written is None:
+            asked = self.ask(update, number, n_items)
+            if self.algorithm.on_gold:
+                return list(map(self._gold, asked.items, asked.groups)), []
+            with self.meter.phase("rollout") as phase, self._sampling():
+                # all wait here for the slowest, which is sampling's affair and not scoring's
+                written = asked, alike(world, lambda: self.write(asked))
+                phase.tokens += sum(world.everyone(sum(one.sampled for _, one in written[1])))
+        asked, episodes = written
         with self.meter.phase("reward"):
-            answers = world.everyone(alike(world, answered))
-        self.hidden_s += judge.hidden_s
-        baselines = [sample for some, _ in answers for sample in some]
-        samples = [sample for _, some in answers for sample in some]
-        phase.tokens += sum(sample.completion.sampled for sample in baselines + samples)
+            answers = world.everyone(alike(world, lambda: self._judged(asked, episodes)))
+        self.hidden_s += asked.judge.hidden_s
+        baselines = self._dated([sample for some, _ in answers for sample in some])
+        samples = self._dated([sample for _, some in answers for sample in some])
         return without_baseline(samples, baselines), baselines
+
+    def _judged(
+        self, asked: Round, episodes: Sequence[Episode]
+    ) -> tuple[list[Sample], list[Sample]]:
+        """Return this rank's greedy replies and samples of a round, scored."""
+        extra, n = asked.greedy, self.config.group_size
+        owners = asked.groups[:extra] + [group for group in asked.groups for _ in range(n)]
+        answers = asked.judge.samples(episodes, owners)
+        return answers[:extra], answers[extra:]
 
     def _played(
         self,
@@ -252,8 +274,12 @@ class Gatherer:
                 )
             except FloatingPointError as error:
                 raise Diverged(str(error)) from error
-        self.learner.ledger.set("kv_cache", cache_bytes, always=self.engine is not None)
+        if not self.apart:
+            self.learner.ledger.set("kv_cache", cache_bytes, always=self.engine is not None)
         return episodes
+
+    def _dated(self, samples: Sequence[Sample]) -> list[Sample]:
+        return [replace(sample, version=self.version) for sample in samples]
 
     def _gold(self, item: Item, group: int) -> Sample:
         model, decoding = self.language_model, self.decoding
@@ -270,12 +296,12 @@ class Gatherer:
         if self.algorithm.keep is None or not found:
             return found
         with self.meter.phase("advantage"):
-            batch = self._batch(found, greedy)
+            batch = self.batch(found, greedy)
             assert batch is not None
             keep_B = self.algorithm.keep(batch)
         return [sample for sample, keep in zip(found, keep_B.tolist(), strict=True) if keep]
 
-    def _batch(self, samples: Sequence[Sample], greedy: Sequence[Sample]) -> Batch | None:
+    def batch(self, samples: Sequence[Sample], greedy: Sequence[Sample]) -> Batch | None:
         """Return samples as tensors; None if there are none."""
         if not samples:
             return None

@@ -20,12 +20,14 @@ from bakeoff.training.costs import count_given, count_learned, count_measured, c
 from bakeoff.training.devices.refusals import check_launch
 from bakeoff.training.devices.world import world
 from bakeoff.training.flops import FlopModel, flop_model
-from bakeoff.training.gathering import Gathered, Gatherer
+from bakeoff.training.gathering import Gatherer
 from bakeoff.training.learner import Learner
 from bakeoff.training.ledger import Ledger, tensor_bytes
 from bakeoff.training.meter import Meter
 from bakeoff.training.packing.products import fast_products
+from bakeoff.training.pipeline import Pipeline
 from bakeoff.training.reports import Counters, Report, Sample
+from bakeoff.training.rounds import Gathered
 from bakeoff.training.statistics import critic_metrics, sample_metrics, silent_metrics
 from bakeoff.types import Algorithm, Batch, Environment, Metrics
 
@@ -91,6 +93,7 @@ class Training:
         self.ledger = ledger or Ledger()
         self.learner = Learner(language_model, algorithm, config, self.ledger, seed=seed)
         self.gatherer = Gatherer(language_model, environment, self.learner, seed=seed, meter=meter)
+        self.pipeline = Pipeline(self.gatherer)
         self.counters = Counters()
         self.flops: FlopModel = flop_model(language_model.model)
         meter.on_peak = self.ledger.mark_peak
@@ -106,6 +109,12 @@ class Training:
             Diverged: a loss, a gradient or a logit is no longer finite.
             OutOfMemory: the process went over the meter's limit.
         """
+        try:
+            yield from self._run(checkpoints)
+        finally:
+            self.pipeline.close()
+
+    def _run(self, checkpoints: Path | None) -> Iterator[Report]:
         self.meter.start_update()
         state = None
         if checkpoints is not None:
@@ -113,7 +122,7 @@ class Training:
         if state is None:
             yield self._report({}, [], evaluate=True)
         else:
-            self.gatherer.order.restore(state)
+            self.pipeline.restore(state)
         while not self.ended:
             self.meter.start_update()
             self._save(checkpoints)
@@ -146,8 +155,15 @@ class Training:
             return
         if (done % every and not self.ended) or done == self.world.first(saved_updates(folder)):
             return
+        self._settle()
         with self.meter.phase("checkpoint"):
-            save_checkpoint(folder, self.learner, self.counters, self.gatherer.order.state())
+            save_checkpoint(folder, self.learner, self.counters, self.pipeline.state())
+
+    def _settle(self) -> None:
+        """Wait for samples in flight: that is time of training, whatever comes after it."""
+        started = time.perf_counter()
+        self.pipeline.settle(self.counters.updates)
+        self.counters.train_s += self.world.first(time.perf_counter() - started)
 
     def _report(
         self,
@@ -156,6 +172,11 @@ class Training:
         *,
         evaluate: bool,
     ) -> Report:
+        if evaluate:
+            self._settle()
+        if self.ended:
+            for gathered in self.pipeline.left():
+                self._count(gathered)
         eval_samples = self._evaluate() if evaluate else []
         eval_metrics = sample_metrics(eval_samples, score="score") if evaluate else {}
         return Report(
@@ -173,8 +194,10 @@ class Training:
     def _update(self, update: int) -> tuple[Metrics, list[Sample]]:
         """Sample, score and learn once; return the metrics and all completions."""
         spent = spent_frac(self.budget, self.counters.as_dict())
-        gathered = self.gatherer.gather(update)
+        gathered = self.pipeline.take(update)
         self._count(gathered)
+        if spent_frac(self.budget, self.counters.as_dict()) < 1:
+            self.pipeline.ahead(update, self.config.updates - 1)
         metrics, batch = gathered.metrics, gathered.batch
         if batch is None:  # nothing could be scored, or was kept: there is nothing to learn from
             return metrics, gathered.samples

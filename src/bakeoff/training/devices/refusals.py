@@ -36,9 +36,10 @@ def check_processes(values: Mapping[str, Any]) -> None:
 small to split: leave sharding out
     """
     processes, sharded = values.get("processes", 1), values.get("sharding", "none") == "full"
-    if processes > 1 and values.get("sampler", "builtin") == "vllm":
+    if processes > 1 and (sampler := values.get("sampler", "builtin")) != "builtin":
         raise UsageError(
-            f"{processes} processes cannot each hold an engine: use sampler builtin, or one process"
+            f"{processes} processes do not go with sampler {sampler}, which one process drives: "
+            "use sampler builtin, or one process"
         )
     if not sharded:
         return
