@@ -63,7 +63,7 @@ def test_one_process_goes_on_from_two(
 def test_two_processes_go_on_from_one_and_from_shards(
     saved: Path, whole: Result, tmp_path: Path
 ) -> None:
-    shards = resumed(saved, "one", SHARDS, tmp_path / "shards")
+    shards = resumed(saved, "one", SHARDS, tmp_path / "into shards")
     runs = [
         resumed(saved, "one", LONGER, tmp_path),
         resumed(saved, "shards", LONGER, tmp_path),

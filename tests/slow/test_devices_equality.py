@@ -6,7 +6,6 @@ rank, step or micro-batch has as much as another.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -51,17 +50,10 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 def check_equal(found: Result, one: Result) -> None:
     assert found.error == one.error == ""
-    assert found.metrics.keys() == one.metrics.keys()
-    for update, expected in [*one.metrics.items(), *one.evals.items()]:
-        got = {**found.metrics[update], **found.evals[update]}
-        missing = [name for name in expected if name not in got]
-        apart = {
-            name: (value, got[name])
-            for name, value in expected.items()
-            if not math.isclose(value, got[name], rel_tol=1e-5, abs_tol=1e-5)
-        }
-
-        assert (missing, apart) == ([], {})
+    for got, expected in ((found.metrics, one.metrics), (found.evals, one.evals)):
+        assert got.keys() == expected.keys()
+        for update, metrics in expected.items():
+            assert got[update] == pytest.approx(metrics, rel=1e-5, abs=1e-5)
     assert found.tensors.keys() == one.tensors.keys()
     gaps = {name: float((t - found.tensors[name]).abs().max()) for name, t in one.tensors.items()}
 
