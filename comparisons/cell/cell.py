@@ -214,7 +214,8 @@ class Cell:
         )
         self.status |= parameter_counts(self.training)
         baseline = ledger.now.get("process_baseline", 0)
-        self.prediction = foreseen(self.training, language_model, environment, baseline)
+        if config.sharding == "none":  # the formula is of whole models
+            self.prediction = foreseen(self.training, language_model, environment, baseline)
         if self.prediction is not None:
             self.status["predicted_peak_bytes"] = self.prediction.peak_bytes
         return self.training

@@ -189,10 +189,8 @@ def test_train_is_one_run_of_as_many_processes_as_were_launched(monkeypatch, tmp
 def test_a_launch_that_leaves_processes_to_mpi_is_refused():
     # what accelerate launch --cpu --num_processes 2 sets, without a RANK
     alone = {"ACCELERATE_USE_CPU": "True", "MASTER_ADDR": "127.0.0.1"}
-
     with pytest.raises(UsageError, match="--multi_gpu"):
         check_all_started(alone)
-
     check_all_started({**alone, "RANK": "0"})
 
 
@@ -248,11 +246,8 @@ def test_each_rank_has_the_rows_of_the_attempt_in_which_it_held_most():
 
     found = memory_rows([used(0, 5, 3), used(0, 5, 3)], Earlier(memory=before))
 
-    assert [(row["rank"], row["component"]) for row in found] == [
-        (0, "old"),
-        (1, "part0"),
-        (1, "part1"),
-    ]
+    names = [(row["rank"], row["component"]) for row in found]
+    assert names == [(0, "old"), (1, "part0"), (1, "part1")]
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,8 @@ def alike(world: World, do: Callable[[], Part]) -> Part:
         do: does this rank's part.
 
     Raises:
-        Exception: what the first rank that failed has raised, on all ranks alike.
+        Exception: what the first rank that failed has raised, on all ranks alike; with a note of
+            which it was if others did well.
 
     Example:
         >>> alike(World(), lambda: "done")
@@ -92,8 +93,11 @@ def alike(world: World, do: Callable[[], Part]) -> Part:
         part.append(do())
     except Exception as caught:
         error = caught
-    for rank, raised in enumerate(world.everyone(_portable(error))):
+    everyone = world.everyone(_portable(error))
+    for rank, raised in enumerate(everyone):
         if raised is not None:
+            if None in everyone:
+                raised.add_note(f"on rank {rank}")
             raise raised from (error if rank == world.rank else None)
     return part[0]
 
