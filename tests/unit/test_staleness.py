@@ -11,6 +11,7 @@ import pytest
 import torch
 from small_world import EvenReplies, small_training, stopped_and_resumed
 
+from bakeoff.comparisons.report.checking import sums
 from bakeoff.errors import UsageError
 from bakeoff.models.loading import LanguageModel
 from bakeoff.training import gathering
@@ -308,3 +309,24 @@ def test_other_machines_are_settings_with_a_folder_for_the_weights() -> None:
     given = {"sampler": "vllm_server", "sampler_url": "http://node7:8000", "sampler_folder": "/w"}
 
     assert train_config(given).server.sampler_folder == "/w"
+
+
+@pytest.mark.parametrize(("staleness", "findings"), [(0, 2), (1, 0)])
+def test_rollouts_of_a_run_that_samples_ahead_add_up_over_all_updates(
+    staleness: int, findings: int
+) -> None:
+    # update 1 samples for itself and for update 2, whose tokens count when they are learned from
+    curves = [{"update": "0", "completion_tokens": "0"}]
+    curves += [{"update": str(1 + n), "completion_tokens": str(30 + 30 * n)} for n in range(2)]
+    phases = [{"update": str(1 + n), "phase": "rollout", "tokens": ("60", "")[n]} for n in range(2)]
+    run = {
+        "status": "ok",
+        "attempt": 1,
+        "completion_tokens": "60",
+        "config_json": f'{{"staleness": {staleness}}}',
+    }
+    raw = {"curves.csv": curves, "phases.csv": phases}
+
+    found = list(sums.tokens(run, raw, 2))
+
+    assert len(found) == findings
