@@ -12,7 +12,6 @@ import torch
 from small_world import EvenReplies, small_training, stopped_and_resumed
 
 from bakeoff.comparisons.report.checking import sums
-from bakeoff.errors import UsageError
 from bakeoff.models.loading import LanguageModel
 from bakeoff.training import gathering
 from bakeoff.training.config import train_config
@@ -278,37 +277,6 @@ def test_gold_replies_are_never_stale() -> None:
 
     assert all("staleness/mean" not in report.metrics for report in reports)
     assert {sample.version for report in reports for sample in report.samples} == {None}
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"sampler": "vllm_server"}, "needs one of two: sampler_url"),
-        (
-            {"sampler": "vllm_server", "sampler_url": "http://localhost:1", "vllm_python": "p"},
-            "needs one of two: sampler_url",
-        ),
-        ({"sampler_url": "http://localhost:8000"}, "sampler_url is of no use without sampler vllm"),
-        ({"sampler": "vllm", "vllm_python": "python"}, "vllm_python is of no use"),
-        ({"sampler": "vllm_server", "sampler_url": "localhost:8000"}, "must be like http"),
-        (
-            {"sampler": "vllm_server", "sampler_url": "http://node7:8000"},
-            "another machine, node7: name a sampler_folder",
-        ),
-        ({"staleness": -1}, "staleness must be at least 0"),
-    ],
-)
-def test_settings_that_name_no_server_or_two_are_refused(
-    settings: dict[str, object], message: str
-) -> None:
-    with pytest.raises(UsageError, match=message):
-        train_config(settings)
-
-
-def test_other_machines_are_settings_with_a_folder_for_the_weights() -> None:
-    given = {"sampler": "vllm_server", "sampler_url": "http://node7:8000", "sampler_folder": "/w"}
-
-    assert train_config(given).server.sampler_folder == "/w"
 
 
 @pytest.mark.parametrize(("staleness", "findings"), [(0, 2), (1, 0)])

@@ -8,12 +8,12 @@ and all phases together take at most ``w``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bakeoff.comparisons.report.audits import audited
 from bakeoff.comparisons.report.checking.rows import Raw, Rows, by_update, last_whole_update
+from bakeoff.comparisons.report.checking.specs import json_object
 from bakeoff.comparisons.report.measures import NOT_TRAINING, number
 from bakeoff.comparisons.results import Row
 
@@ -100,8 +100,7 @@ def _tokens(raw: Raw, until: int) -> Iterator[str]:
 
 def _stale(run: Row) -> bool:
     """Tell whether updates of a run sample for others, and so not what they learn from."""
-    config = json.loads(str(run["config_json"] or "{}"))
-    return isinstance(config, dict) and bool(config.get("staleness"))
+    return bool(json_object(run["config_json"]).get("staleness"))
 
 
 def _all_tokens(run: Row, raw: Raw) -> Iterator[str]:
