@@ -60,7 +60,6 @@ class Copy:
     """
 
     kv_cache_bytes = 0
-    weight_bytes = 0
 
     def __init__(self, language_model: LanguageModel) -> None:
         self._policy = language_model.model
