@@ -147,7 +147,7 @@ class Gatherer:
         """Answer held-out items greedily; the same ones for every run."""
         items = [self.environment.item(index, "eval") for index in indices]
         judge = Judge(self.environment, self._pace, len(items), 1)
-        self._synchronise()
+        self.synchronise()
         with self.meter.phase("eval") as phase:
             with self._sampling(), judge:
                 episodes = self._played(judge, items, 1, self.greedy_decoding, 0)
@@ -162,7 +162,7 @@ class Gatherer:
             self.learner.ledger.set("kv_cache", engine.kv_cache_bytes, always=True)
         return engine
 
-    def _synchronise(self) -> None:
+    def synchronise(self) -> None:
         """Give an engine with weights of its own those of the policy, if they have moved."""
         if self.engine is not None and self._loaded != self.version:
             with self.meter.phase("weight_sync"), self.learner.sampling(here=False):
@@ -182,7 +182,7 @@ class Gatherer:
         keys = ("sampling", self.seed, update, *([number] if number else []))
         judge = Judge(self.environment, self._pace, extra + n_items * n, n)
         if not self.algorithm.on_gold:
-            self._synchronise()
+            self.synchronise()
         return Round(items, groups, extra, stream_seed(*keys), judge)
 
     def write(self, asked: Round) -> list[Episode]:
