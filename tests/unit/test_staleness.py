@@ -11,7 +11,7 @@ import pytest
 import torch
 from small_world import EvenReplies, small_training, stopped_and_resumed
 
-from bakeoff.errors import UsageError
+from bakeoff.comparisons.report.checking import sums
 from bakeoff.models.loading import LanguageModel
 from bakeoff.training import gathering
 from bakeoff.training.config import train_config
@@ -62,7 +62,6 @@ class Copy:
     """
 
     kv_cache_bytes = 0
-    weight_bytes = 0
 
     def __init__(self, language_model: LanguageModel) -> None:
         self._policy = language_model.model
@@ -283,32 +282,22 @@ def test_gold_replies_are_never_stale() -> None:
     assert {sample.version for report in reports for sample in report.samples} == {None}
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"sampler": "vllm_server"}, "needs one of two: sampler_url"),
-        (
-            {"sampler": "vllm_server", "sampler_url": "http://localhost:1", "vllm_python": "p"},
-            "needs one of two: sampler_url",
-        ),
-        ({"sampler_url": "http://localhost:8000"}, "sampler_url is of no use without sampler vllm"),
-        ({"sampler": "vllm", "vllm_python": "python"}, "vllm_python is of no use"),
-        ({"sampler": "vllm_server", "sampler_url": "localhost:8000"}, "must be like http"),
-        (
-            {"sampler": "vllm_server", "sampler_url": "http://node7:8000"},
-            "another machine, node7: name a sampler_folder",
-        ),
-        ({"staleness": -1}, "staleness must be at least 0"),
-    ],
-)
-def test_settings_that_name_no_server_or_two_are_refused(
-    settings: dict[str, object], message: str
+@pytest.mark.parametrize(("staleness", "findings"), [(0, 2), (1, 0)])
+def test_rollouts_of_a_run_that_samples_ahead_add_up_over_all_updates(
+    staleness: int, findings: int
 ) -> None:
-    with pytest.raises(UsageError, match=message):
-        train_config(settings)
+    # update 1 samples for itself and for update 2, whose tokens count when they are learned from
+    curves = [{"update": "0", "completion_tokens": "0"}]
+    curves += [{"update": str(1 + n), "completion_tokens": str(30 + 30 * n)} for n in range(2)]
+    phases = [{"update": str(1 + n), "phase": "rollout", "tokens": ("60", "")[n]} for n in range(2)]
+    run = {
+        "status": "ok",
+        "attempt": 1,
+        "completion_tokens": "60",
+        "config_json": f'{{"staleness": {staleness}}}',
+    }
+    raw = {"curves.csv": curves, "phases.csv": phases}
 
+    found = list(sums.tokens(run, raw, 2))
 
-def test_other_machines_are_settings_with_a_folder_for_the_weights() -> None:
-    given = {"sampler": "vllm_server", "sampler_url": "http://node7:8000", "sampler_folder": "/w"}
-
-    assert train_config(given).server.sampler_folder == "/w"
+    assert len(found) == findings

@@ -16,6 +16,7 @@ from bakeoff.comparisons.running.checks import check
 from bakeoff.comparisons.running.grid import plan
 from bakeoff.errors import UsageError
 from bakeoff.models import ModelError
+from bakeoff.training.config import train_config
 from bakeoff.training.sampling import server_guard
 from bakeoff.training.sampling.server_process import ServerProcess
 
@@ -86,3 +87,34 @@ def test_a_server_that_cannot_be_had_is_an_error_before_anything_starts(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         check(plan(sampler="vllm_server", **settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sampler": "vllm_server"}, "needs one of two: sampler_url"),
+        (
+            {"sampler": "vllm_server", "sampler_url": "http://localhost:1", "vllm_python": "p"},
+            "needs one of two: sampler_url",
+        ),
+        ({"sampler_url": "http://localhost:8000"}, "sampler_url is of no use without sampler vllm"),
+        ({"sampler": "vllm", "vllm_python": "python"}, "vllm_python is of no use"),
+        ({"sampler": "vllm_server", "sampler_url": "localhost:8000"}, "must be like http"),
+        (
+            {"sampler": "vllm_server", "sampler_url": "http://node7:8000"},
+            "another machine, node7: name a sampler_folder",
+        ),
+        ({"staleness": -1}, "staleness must be at least 0"),
+    ],
+)
+def test_settings_that_name_no_server_or_two_are_refused(
+    settings: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        train_config(settings)
+
+
+def test_other_machines_are_settings_with_a_folder_for_the_weights() -> None:
+    given = {"sampler": "vllm_server", "sampler_url": "http://node7:8000", "sampler_folder": "/w"}
+
+    assert train_config(given).server.sampler_folder == "/w"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bakeoff.comparisons.report.audits import audited
 from bakeoff.comparisons.report.checking.rows import Raw, Rows, by_update, last_whole_update
+from bakeoff.comparisons.report.checking.specs import json_object
 from bakeoff.comparisons.report.measures import NOT_TRAINING, by_rank, held_at_peak, number
 from bakeoff.comparisons.results import Row
 
@@ -29,7 +30,7 @@ def findings(run: Row, raw: Raw) -> Iterator[str]:
     """
     whole = last_whole_update(run, raw)
     yield from _seconds(raw, whole)
-    yield from _tokens(raw, whole)
+    yield from tokens(run, raw, whole)
     if run["status"] == "ok":
         yield from _evaluation(run, raw["phases.csv"])
         yield from _whole(run, raw["phases.csv"])
@@ -72,6 +73,17 @@ def _seconds(raw: Raw, until: int) -> Iterator[str]:
             )
 
 
+def tokens(run: Row, raw: Raw, until: int) -> Iterator[str]:
+    """Yield a line for each sum of a run's sampled tokens that is not what it should be.
+
+    Args:
+        run: its row in runs.csv.
+        raw: its rows in the raw tables.
+        until: the last update whose rows are whole.
+    """
+    yield from _all_tokens(run, raw) if _stale(run) else _tokens(raw, until)
+
+
 def _tokens(raw: Raw, until: int) -> Iterator[str]:
     clocks = {int(row["update"]): row for row in raw["curves.csv"]}
     for row in raw["phases.csv"]:
@@ -84,6 +96,21 @@ def _tokens(raw: Raw, until: int) -> Iterator[str]:
                 f"the rollout of update {update} sampled {row['tokens'] or 0} tokens, "
                 f"completion_tokens in curves.csv grow by {grown:.0f}"
             )
+
+
+def _stale(run: Row) -> bool:
+    """Tell whether updates of a run sample for others, and so not what they learn from."""
+    return bool(json_object(run["config_json"]).get("staleness"))
+
+
+def _all_tokens(run: Row, raw: Raw) -> Iterator[str]:
+    if run["status"] != "ok" or run["attempt"] not in (1, None):
+        return  # what was sampled and not learned from is counted at the end of one attempt only
+    rollouts = [row for row in raw["phases.csv"] if row["phase"] in ("rollout", "rollout_wait")]
+    sampled = sum(number(row["tokens"]) or 0.0 for row in rollouts)
+    total = number(run["completion_tokens"])
+    if total is not None and sampled != total:
+        yield f"all rollouts sampled {sampled:.0f} tokens, status.json counts {total:.0f}"
 
 
 def _evaluation(run: Row, phases: Rows) -> Iterator[str]:

@@ -159,7 +159,7 @@ class Gatherer:
         def played() -> list[Episode]:
             return self._played(judge, items, 1, self.greedy_decoding, 0)
 
-        self._synchronise()
+        self.synchronise()
         with self.meter.phase("eval") as phase:
             with self._sampling(), judge:
                 episodes = alike(world, played)
@@ -176,7 +176,7 @@ class Gatherer:
             self.learner.ledger.set("kv_cache", engine.kv_cache_bytes, always=True)
         return engine
 
-    def _synchronise(self) -> None:
+    def synchronise(self) -> None:
         """Give an engine with weights of its own those of the policy, if they have moved."""
         if self.engine is not None and self._loaded != self.version:
             with self.meter.phase("weight_sync"), self.learner.sampling(here=False):
@@ -195,7 +195,7 @@ class Gatherer:
         if not self.algorithm.on_gold:
             mine = share(n_items, self.learner.world)
             items, groups = items[mine], groups[mine]
-            self._synchronise()
+            self.synchronise()
         n, extra = self.config.group_size, len(items) if self.algorithm.needs_greedy else 0
         keys = ("sampling", self.seed, update, *([number] if number else []))
         judge = Judge(self.environment, self._pace, extra + len(items) * n, n)

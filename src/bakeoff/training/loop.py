@@ -159,10 +159,15 @@ class Training:
         with self.meter.phase("checkpoint"):
             save_checkpoint(folder, self.learner, self.counters, self.pipeline.state())
 
-    def _settle(self) -> None:
-        """Wait for samples in flight: that is time of training, whatever comes after it."""
+    def _settle(self, *, synchronise: bool = False) -> None:
+        """Wait for samples in flight, and if asked move the weights to where samples are drawn.
+
+        That is time of training, whatever comes after it.
+        """
         started = time.perf_counter()
         self.pipeline.settle(self.counters.updates)
+        if synchronise:
+            self.gatherer.synchronise()
         self.counters.train_s += self.world.first(time.perf_counter() - started)
 
     def _report(
@@ -172,8 +177,8 @@ class Training:
         *,
         evaluate: bool,
     ) -> Report:
-        if evaluate:
-            self._settle()
+        if evaluate and self.counters.updates:
+            self._settle(synchronise=True)
         if self.ended:
             for gathered in self.pipeline.left():
                 self._count(gathered)

@@ -95,8 +95,9 @@ class Pipeline:
         if self._flying is not None:
             (update, asked, future), self._flying = self._flying, None
             waiting_s = time.perf_counter()
-            with self.gatherer.meter.phase("rollout_wait"):  # idle: others sample meanwhile
+            with self.gatherer.meter.phase("rollout_wait") as phase:  # idle: others sample
                 episodes, began_s, done_s = future.result()
+                phase.tokens += sum(completion.sampled for _, completion in episodes)
             self._gather(update, (asked, episodes), min(waiting_s, done_s) - began_s)
         self.gatherer.version = version
 
