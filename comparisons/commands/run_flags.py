@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from bakeoff.comparisons.cell.trackers.registry import TRACKERS
+from bakeoff.comparisons.running.given import LAUNCHERS
 from bakeoff.training.config import knobs
 
 TRAIN_CHECKPOINT_EVERY = 20
@@ -50,6 +51,9 @@ def add_running(command: argparse.ArgumentParser) -> None:
     run.add_argument("--out", metavar="DIR", help="results folder (default: results/...)")
     run.add_argument("--memory-limit", metavar="SIZE", help="end a run that holds more: 8GiB")
     run.add_argument("--cell-timeout", metavar="SECONDS", help="end a run that takes longer")
+    run.add_argument(
+        "--launcher", metavar="|".join(LAUNCHERS), help="what starts the runs (default: local)"
+    )
     run.add_argument("--only", metavar="failed", help="run what failed once more, nothing else")
     run.add_argument(
         "--stale",

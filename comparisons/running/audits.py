@@ -17,9 +17,9 @@ from bakeoff.comparisons.running import folder
 from bakeoff.comparisons.running.content import with_content
 from bakeoff.comparisons.running.endings import status_of_killed
 from bakeoff.comparisons.running.grid import CellSpec, Experiment, cells
-from bakeoff.comparisons.running.process import watch
+from bakeoff.comparisons.running.launchers.protocol import Order
 from bakeoff.comparisons.running.progress import Screen, duration
-from bakeoff.comparisons.running.work import Site, variables
+from bakeoff.comparisons.running.work import Site, run_one
 from bakeoff.errors import UsageError
 
 FOLDER = "audits"
@@ -110,15 +110,7 @@ def _run(audit: CellSpec, site: Site, screen: Screen) -> None:
     shutil.rmtree(here, ignore_errors=True)
     here.mkdir(parents=True)
     folder.write_json(here / "spec.json", dataclasses.asdict(audit))
-    ending = watch(
-        [*site.command, "--audit", str(here.resolve())],
-        log=here / "log.txt",
-        environment=variables(audit),
-        timeout_s=site.timeout_s,
-        memory_limit_bytes=audit.memory_limit_bytes,
-        stop=site.stop,
-        inherit=(site.lock,),
-    )
+    ending = run_one(site, Order(audit, here, [*site.command, "--audit"], site.timeout_s))
     if not (here / "status.json").exists():
         folder.write_json(here / "status.json", status_of_killed(audit, ending, here))
     status = _ending(here)

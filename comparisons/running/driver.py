@@ -18,6 +18,8 @@ from bakeoff.comparisons.running.checks import CELL_MODULE, check, last_line
 from bakeoff.comparisons.running.content import with_content
 from bakeoff.comparisons.running.endings import progress_of
 from bakeoff.comparisons.running.grid import CellSpec, Experiment, cells
+from bakeoff.comparisons.running.launchers import opened
+from bakeoff.comparisons.running.launchers.protocol import Launcher
 from bakeoff.comparisons.running.preflight import Outlook, outlook, refuse
 from bakeoff.comparisons.running.process import interruptions
 from bakeoff.comparisons.running.progress import CellRow, Screen, shown
@@ -70,14 +72,17 @@ def run(
         grid, due = due_with_stale(experiment.out, grid, due, stale)
         # a command of one's own may hold anything
         seen = outlook(experiment, due) if tuple(command) == CELL_COMMAND else Outlook()
-        folder.record(experiment)
-        folder.record_host(experiment.out)
-        for cell, prediction in seen.refused:
-            refuse(experiment.out, cell, prediction)
-        due = seen.without_refused(due)
-        if due:
-            contamination.record(experiment)
-        _run(experiment, grid, due, lock, quiet=quiet, command=command, notes=seen.notes)
+        with opened(experiment, lock) as launcher:
+            launcher.accept(seen.without_refused(due))
+            folder.record(experiment)
+            folder.record_host(experiment.out)
+            for cell, prediction in seen.refused:
+                refuse(experiment.out, cell, prediction)
+            due = seen.without_refused(due)
+            if due:
+                contamination.record(experiment)
+            rows = [row for cell in grid if (row := _row(experiment.out, cell, due)) is not None]
+            _run(experiment, rows, launcher, quiet=quiet, command=command, notes=seen.notes)
     return experiment.out
 
 
@@ -103,26 +108,24 @@ def statuses(experiment: Experiment) -> list[str | None]:
 
 def _run(
     experiment: Experiment,
-    grid: Sequence[CellSpec],
-    due: Sequence[CellSpec],
-    lock: int,
+    rows: Sequence[CellRow],
+    launcher: Launcher,
     *,
     quiet: bool,
     command: Sequence[str],
     notes: Sequence[str],
 ) -> None:
-    """Run the cells that are due, and write the report of all."""
+    """Run the cells that wait, and write the report of all."""
     from bakeoff.comparisons.report import report
 
     out = experiment.out
-    rows = [row for cell in grid if (row := _row(out, cell, due)) is not None]
     with neighbours.seen(out) as others, interruptions() as stop:
-        site = Site(out, command, lock, experiment.cell_timeout, experiment.max_parallel, stop)
+        site = Site(out, command, launcher, experiment.cell_timeout, stop)
         with shown(rows, quiet=quiet) as screen:
             _announce(screen, out, rows)
             for note in notes:
                 screen.note(f"! {note}")
-            run_all(site, rows, screen, others)
+            run_all(site, rows, screen, others if launcher.here else tuple)
             if experiment.audit:
                 run_missing(experiment, site, screen)
         if stop():

@@ -101,13 +101,17 @@ def _why(cell: CellSpec, ending: Ending, last: list[str]) -> tuple[str, str, str
     if ending.reason == "oom":
         peak, limit = ending.peak_rss_bytes or 0, cell.memory_limit_bytes or 0
         message = f"peak memory {_gib(peak)} is above the memory limit of {_gib(limit)}"
-        return "oom", "MemoryLimit", message
+        return "oom", "MemoryLimit", ending.detail or message
     if ending.reason == "interrupted":
-        return "interrupted", "Interrupted", "stopped by the user; the same command goes on"
+        message = ending.detail or "stopped by the user; the same command goes on"
+        return "interrupted", "Interrupted", message
+    if ending.reason == "lost":
+        return "interrupted", "Lost", ending.detail or "its machine is lost, more than once"
     code = ending.exit_code
     if code == DISK_FULL:
         return "interrupted", "DiskFull", "it could not write into its folder"
     how = f"killed by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
+    how += f" ({ending.detail})" if ending.detail else ""
     words = f"; last line of the log: {last[0]}" if last else "; its log is empty"
     return "error", "Killed", f"{how} and left no status{words}"
 

@@ -13,6 +13,9 @@ from typing import Any
 from bakeoff.errors import UsageError, unknown
 from bakeoff.training.config import knobs, train_config
 
+LAUNCHERS = ("local",)
+"""What starts cells: processes of this machine, or an engine that places them on others."""
+
 MAX_SEEDS = 1_000
 """More than these is one seed that was taken for a number of them."""
 
@@ -57,6 +60,8 @@ def check_beside(values: Mapping[str, Any]) -> None:
             raise UsageError(f"{name} must be true or false, not {values[name]!r}")
     if not isinstance(values["own_reason"], str):
         raise UsageError(f"own_reason must be text, not {values['own_reason']!r}")
+    if values["launcher"] not in LAUNCHERS:
+        raise unknown("launcher", str(values["launcher"]), LAUNCHERS)
     own = values["own"]
     if not isinstance(own, Mapping) or not all(isinstance(v, Mapping) for v in own.values()):
         raise UsageError(f"own must be 'algorithm: {{setting: value}}', not {own!r}")

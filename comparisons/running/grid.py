@@ -32,6 +32,7 @@ BESIDE: Mapping[str, Any] = {
     "memory_limit": None,
     "cell_timeout": None,
     "max_parallel": 1,
+    "launcher": "local",
     "own": {},
     "own_reason": "",
     "control": True,
@@ -55,7 +56,8 @@ class Experiment:
         name: what the comparison is called in the tables; the folder's name when it was made.
         memory_limit: bytes a cell may hold at its peak, or ``None``.
         cell_timeout: seconds a cell may take, or ``None``.
-        max_parallel: how many cells run at a time.
+        max_parallel: how many cells run at a time on one machine.
+        launcher: how cells are started; see ``bakeoff.comparisons.running.launchers``.
         own: knobs that an algorithm alone gets in place of those in ``config``, by its spec; only
             algorithms for which something differs are in it.
         own_reason: why they differ, such as "tuned"; empty if none does.
@@ -76,6 +78,7 @@ class Experiment:
     memory_limit: int | None = None
     cell_timeout: float | None = None
     max_parallel: int = 1
+    launcher: str = "local"
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     own_reason: str = ""
     control: bool = False

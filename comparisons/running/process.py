@@ -22,7 +22,7 @@ from typing import Literal
 POLL_S = 0.2
 GRACE_S = 5.0
 
-Reason = Literal["exited", "timeout", "oom", "interrupted"]
+Reason = Literal["exited", "timeout", "oom", "interrupted", "lost"]
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,19 @@ class Ending:
     """How a process ended.
 
     Attributes:
-        reason: ``exited`` if it ended without the driver's doing.
+        reason: ``exited`` if it ended without the driver's doing; ``lost`` if the machine that it
+            was on went away.
         exit_code: its exit code; minus the signal's number if a signal ended it.
         wall_s: seconds from its start to its end.
         peak_rss_bytes: the highest resident memory seen, or ``None`` where there is no ``/proc``.
+        detail: what a launcher knows of why; empty if it knows no more.
     """
 
     reason: Reason
     exit_code: int
     wall_s: float
     peak_rss_bytes: int | None
+    detail: str = ""
 
 
 def watch(
