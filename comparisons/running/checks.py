@@ -16,6 +16,7 @@ from bakeoff.plugins import Spec, making, parse_spec
 from bakeoff.training.config import AUTO_SANDBOX
 
 CELL_MODULE = "bakeoff.comparisons.cell"
+FETCHED_MODELS = ("smollm2",)
 
 
 def check(experiment: Experiment) -> None:
@@ -141,6 +142,19 @@ def check_sandbox(level: str, environments: Iterable[str]) -> None:
     except (SandboxUnavailable, CageBroken) as error:
         needing = ", ".join(environments)
         raise UsageError(f"--sandbox {level}: {needing}: {error}; see bakeoff doctor") from error
+
+
+def fetch_models(models: set[str]) -> None:
+    """Download and convert the models that need it, in a process of its own, which says so.
+
+    Raises:
+        UsageError: one of them cannot be had.
+    """
+    for name in sorted(models.intersection(FETCHED_MODELS)):
+        command = [sys.executable, "-m", "bakeoff", "models", "fetch", name]
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode != 0:
+            raise UsageError(last_line(done.stderr) or f"the model {name} cannot be fetched")
 
 
 def with_data(environments: Iterable[str], data: str | None) -> tuple[str, ...]:

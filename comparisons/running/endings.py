@@ -28,7 +28,7 @@ def status_of_killed(cell: CellSpec, ending: Ending, folder: Path) -> dict[str, 
     ended = datetime.now(UTC)
     started = ended - timedelta(seconds=ending.wall_s)
     progress = progress_of(folder)
-    facts, budget = host(), budget_of(cell.config)
+    facts, budget = ending.facts or host(), budget_of(cell.config)
     known = {
         name: getattr(cell, name) for name in CellSpec.__dataclass_fields__ if name in RUNS_COLUMNS
     }
@@ -97,7 +97,8 @@ def advice(status: Mapping[str, Any]) -> str:
 def _why(cell: CellSpec, ending: Ending, last: list[str]) -> tuple[str, str, str]:
     """Return status, error type and message of a cell that left no status."""
     if ending.reason == "timeout":
-        return "timeout", "Timeout", f"stopped by the cell timeout after {ending.wall_s:.1f} s"
+        message = f"stopped by the cell timeout after {ending.wall_s:.1f} s"
+        return "timeout", "Timeout", ending.detail or message
     if ending.reason == "oom":
         peak, limit = ending.peak_rss_bytes or 0, cell.memory_limit_bytes or 0
         message = f"peak memory {_gib(peak)} is above the memory limit of {_gib(limit)}"

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 POLL_S = 0.2
 GRACE_S = 5.0
@@ -36,6 +36,7 @@ class Ending:
         wall_s: seconds from its start to its end.
         peak_rss_bytes: the highest resident memory seen, or ``None`` where there is no ``/proc``.
         detail: what a launcher knows of why; empty if it knows no more.
+        facts: of the machine that it was on, as ``host()`` gives them; ``None``: of this one.
     """
 
     reason: Reason
@@ -43,6 +44,7 @@ class Ending:
     wall_s: float
     peak_rss_bytes: int | None
     detail: str = ""
+    facts: Mapping[str, Any] | None = None
 
 
 def watch(

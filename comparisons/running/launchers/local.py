@@ -15,10 +15,10 @@ class Local:
 
     here = True
 
-    def __init__(self, parallel: int, lock: int) -> None:
-        """Take note of how many at a time, and of the lock's descriptor, which they inherit."""
+    def __init__(self, parallel: int, lock: int | None) -> None:
+        """Take note of how many at a time, and of the lock, if any, which they inherit."""
         self.parallel = parallel
-        self._lock = lock
+        self._inherit = () if lock is None else (lock,)
 
     def accept(self, cells: Sequence[CellSpec]) -> None:
         """Accept all: what they need was asked of this machine already."""
@@ -36,7 +36,7 @@ class Local:
             [*order.command, str(order.folder.resolve())],
             log=order.folder / "log.txt",
             environment=variables(order.cell),
-            inherit=(self._lock,),
+            inherit=self._inherit,
         )
         watched.timeout_s = order.timeout_s
         watched.memory_limit_bytes = order.cell.memory_limit_bytes
