@@ -6,7 +6,6 @@ nothing else. The driver never imports torch.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +13,10 @@ from pathlib import Path
 from bakeoff.comparisons.running import contamination, folder, neighbours
 from bakeoff.comparisons.running.attempts import pending
 from bakeoff.comparisons.running.audits import run_missing
-from bakeoff.comparisons.running.checks import CELL_MODULE, check, last_line
+from bakeoff.comparisons.running.checks import CELL_MODULE, check, fetch_models
 from bakeoff.comparisons.running.content import with_content
 from bakeoff.comparisons.running.endings import progress_of
+from bakeoff.comparisons.running.given import ELSEWHERE
 from bakeoff.comparisons.running.grid import CellSpec, Experiment, cells
 from bakeoff.comparisons.running.launchers import opened
 from bakeoff.comparisons.running.launchers.protocol import Launcher
@@ -31,7 +31,6 @@ from bakeoff.comparisons.wording import NO_SANDBOX
 from bakeoff.errors import UsageError, unknown
 
 CELL_COMMAND = (sys.executable, "-P", "-m", CELL_MODULE)
-FETCHED_MODELS = ("smollm2",)
 
 
 def run(
@@ -60,7 +59,8 @@ def run(
     if stale is not None and stale not in CHOICES:
         raise unknown("--stale", stale, CHOICES)
     check(experiment)
-    check_share(experiment)
+    if experiment.launcher not in ELSEWHERE:
+        check_share(experiment)
     if only is not None and not (experiment.out / "cells").is_dir():
         raise UsageError(f"--only {only}: nothing has been run in {experiment.out}; leave it out")
     unended = pending(experiment.out, cells(folder.settle(experiment)), only=only)
@@ -75,7 +75,8 @@ def run(
         with opened(experiment, lock) as launcher:
             launcher.accept(seen.without_refused(due))
             folder.record(experiment)
-            folder.record_host(experiment.out)
+            if launcher.here:
+                folder.record_host(experiment.out)
             for cell, prediction in seen.refused:
                 refuse(experiment.out, cell, prediction)
             due = seen.without_refused(due)
@@ -84,19 +85,6 @@ def run(
             rows = [row for cell in grid if (row := _row(experiment.out, cell, due)) is not None]
             _run(experiment, rows, launcher, quiet=quiet, command=command, notes=seen.notes)
     return experiment.out
-
-
-def fetch_models(models: set[str]) -> None:
-    """Download and convert the models that need it, in a process of its own, which says so.
-
-    Raises:
-        UsageError: one of them cannot be had.
-    """
-    for name in sorted(models.intersection(FETCHED_MODELS)):
-        command = [sys.executable, "-m", "bakeoff", "models", "fetch", name]
-        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
-        if done.returncode != 0:
-            raise UsageError(last_line(done.stderr) or f"the model {name} cannot be fetched")
 
 
 def statuses(experiment: Experiment) -> list[str | None]:

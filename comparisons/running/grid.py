@@ -33,6 +33,9 @@ BESIDE: Mapping[str, Any] = {
     "cell_timeout": None,
     "max_parallel": 1,
     "launcher": "local",
+    "ray_address": "",
+    "slurm": {},
+    "write_only": False,
     "own": {},
     "own_reason": "",
     "control": True,
@@ -58,6 +61,9 @@ class Experiment:
         cell_timeout: seconds a cell may take, or ``None``.
         max_parallel: how many cells run at a time on one machine.
         launcher: how cells are started; see ``bakeoff.comparisons.running.launchers``.
+        ray_address: of the Ray cluster that they are started on; by default this machine's.
+        slurm: options of ``sbatch``, where that is what starts them.
+        write_only: whether its script is written, and nothing submitted.
         own: knobs that an algorithm alone gets in place of those in ``config``, by its spec; only
             algorithms for which something differs are in it.
         own_reason: why they differ, such as "tuned"; empty if none does.
@@ -79,6 +85,9 @@ class Experiment:
     cell_timeout: float | None = None
     max_parallel: int = 1
     launcher: str = "local"
+    ray_address: str = ""
+    slurm: Mapping[str, str] = field(default_factory=dict)
+    write_only: bool = False
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     own_reason: str = ""
     control: bool = False

@@ -107,17 +107,6 @@ def run_all(
             job.started.end()
 
 
-def run_one(site: Site, order: Order) -> Ending:
-    """Run one cell, alone, to its end, and say which it was; no status is written."""
-    started = site.launcher.start(order)
-    try:
-        while (ending := started.poll(stop=site.stop())) is None:
-            started.wait(POLL_S)
-    finally:
-        started.end()
-    return ending
-
-
 def _next(site: Site, waiting: Sequence[CellRow], jobs: Sequence[Job]) -> CellRow | None:
     """Return the first cell that waits and can be started, ``None`` if there is none."""
     if site.stop():

@@ -20,6 +20,18 @@ def opened(experiment: Experiment, lock: int) -> Iterator[Launcher]:
     Raises:
         UsageError: it is not installed, or cannot be reached.
     """
+    from bakeoff.comparisons.running.launchers import slurm
     from bakeoff.comparisons.running.launchers.local import Local
 
-    yield Local(experiment.max_parallel, lock)
+    if experiment.launcher == "slurm":
+        with slurm.opened(experiment) as launcher:
+            yield launcher
+        return
+    slurm.refuse_jobs(experiment.out)
+    if experiment.launcher == "ray":
+        from bakeoff.comparisons.running.launchers import ray_launcher
+
+        with ray_launcher.opened(experiment) as launcher:
+            yield launcher
+    else:
+        yield Local(experiment.max_parallel, lock)

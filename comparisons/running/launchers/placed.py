@@ -17,7 +17,9 @@ import dataclasses
 import os
 import select
 import shutil
+import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -26,7 +28,7 @@ from bakeoff.comparisons.running.folder import read_json, write_json
 from bakeoff.comparisons.running.grid import CellSpec
 from bakeoff.comparisons.running.launchers.local import Local
 from bakeoff.comparisons.running.launchers.protocol import Order
-from bakeoff.comparisons.running.process import POLL_S, interruptions
+from bakeoff.comparisons.running.process import POLL_S, Ending, interruptions
 from bakeoff.comparisons.running.share import threads
 from bakeoff.errors import UsageError
 
@@ -71,26 +73,52 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = [sys.executable if word == PYTHON else word for word in args.command]
     if args.tied and os.fork():
         os._exit(0)  # so that this is no child of what started it
-    written = read_json(args.folder / "spec.json") or {}
-    names = {field.name for field in dataclasses.fields(CellSpec)}
-    cell = CellSpec(**{key: value for key, value in written.items() if key in names})
-    # engines set their own, which would be neither what was asked for nor what is written down
-    os.environ["OMP_NUM_THREADS"] = str(threads(cell.config["threads"], cell.parallel))
-    run(Order(cell, args.folder, command, args.timeout_s), heard if args.tied else _nothing)
+    order = Order(read_cell(args.folder), args.folder, command, args.timeout_s)
+    with interruptions() as asked:
+        run(order, lambda: asked() or (args.tied and heard()))
     if args.tied and cut_off():
         shutil.rmtree(args.folder.parent, ignore_errors=True)
     return 0
 
 
-def run(order: Order, told: Callable[[], bool]) -> None:
-    """Run a cell to its end, or to the moment it is told to end, and leave its status."""
-    with interruptions() as asked:
-        started = Local(1, lock=None).start(order)
-        try:
-            while (ending := started.poll(stop=asked() or told())) is None:
-                started.wait(POLL_S)
-        finally:
-            started.end()
+def read_cell(folder: Path) -> CellSpec:
+    """Return the cell that a prepared folder is of."""
+    written = read_json(folder / "spec.json") or {}
+    names = {field.name for field in dataclasses.fields(CellSpec)}
+    return CellSpec(**{key: value for key, value in written.items() if key in names})
+
+
+def run(
+    order: Order, told: Callable[[], bool], *, lock: int | None = None, why: str = ""
+) -> Ending:
+    """Run a cell to its end, or to the moment it is told to end, and leave its status.
+
+    Args:
+        order: which one.
+        told: whether it is to end.
+        lock: a descriptor that its process inherits.
+        why: what is said of the end of one that was told to.
+    """
+    # engines set their own, which would be neither what was asked for nor what is written down
+    cell = order.cell
+    os.environ["OMP_NUM_THREADS"] = str(threads(cell.config["threads"], cell.parallel))
+    started = Local(1, lock).start(order)
+    try:
+        while (ending := started.poll(stop=told())) is None:
+            started.wait(POLL_S)
+    finally:
+        started.end()
+    if ending.reason == "exited" and ending.exit_code == -signal.SIGTERM:
+        time.sleep(POLL_S)  # an engine signals all processes of a job at about the same time
+        ending = dataclasses.replace(ending, reason="interrupted" if told() else "exited")
+    if ending.reason == "interrupted":
+        ending = dataclasses.replace(ending, detail=why)
+    leave_status(order, ending)
+    return ending
+
+
+def leave_status(order: Order, ending: Ending) -> None:
+    """Write how a cell ended that has left no status that can be read."""
     path = order.folder / "status.json"
     try:
         known = read_json(path) is not None
@@ -110,10 +138,6 @@ def cut_off() -> bool:
     while heard():
         if os.read(0, 1) == b"":
             return True
-    return False
-
-
-def _nothing() -> bool:
     return False
 
 
