@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from bakeoff.comparisons.running import contamination, folder, neighbours
@@ -83,7 +84,8 @@ def run(
             if due:
                 contamination.record(experiment)
             rows = [row for cell in grid if (row := _row(experiment.out, cell, due)) is not None]
-            _run(experiment, rows, launcher, quiet=quiet, command=command, notes=seen.notes)
+            notes = [*seen.notes, *launcher.notes]
+            _run(experiment, rows, launcher, quiet=quiet, command=command, notes=notes)
     return experiment.out
 
 
@@ -107,13 +109,15 @@ def _run(
     from bakeoff.comparisons.report import report
 
     out = experiment.out
-    with neighbours.seen(out) as others, interruptions() as stop:
+    # a driver that only waits for other machines is in nobody's times
+    at_work = neighbours.seen(out) if launcher.here else nullcontext(tuple)
+    with at_work as others, interruptions() as stop:
         site = Site(out, command, launcher, experiment.cell_timeout, stop)
         with shown(rows, quiet=quiet) as screen:
             _announce(screen, out, rows)
             for note in notes:
                 screen.note(f"! {note}")
-            run_all(site, rows, screen, others if launcher.here else tuple)
+            run_all(site, rows, screen, others)
             if experiment.audit:
                 run_missing(experiment, site, screen)
         if stop():

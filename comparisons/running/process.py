@@ -119,6 +119,11 @@ class Watched:
         """Seconds since its start."""
         return time.monotonic() - self._start
 
+    @property
+    def at_work(self) -> bool:
+        """Whether it has begun: at once."""
+        return True
+
     def poll(self, *, stop: bool = False) -> Ending | None:
         """Return how it ended, ``None`` while it lives.
 

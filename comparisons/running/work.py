@@ -89,8 +89,7 @@ def run_all(
             for job in list(jobs):
                 ending = job.started.poll(stop=site.stop())
                 if ending is None:
-                    _see(site, job, job.started.elapsed_s)
-                    screen.polled(job.row)
+                    _look(site, job, screen)
                     continue
                 jobs.remove(job)
                 if ending.reason == "lost" and job.row.cell.attempt < MOST_ATTEMPTS:
@@ -122,9 +121,19 @@ def _start(site: Site, row: CellRow, screen: Screen) -> Job:
     if started is None:
         row.cell = prepare(site.out, cell)
         started = site.launcher.start(Order(row.cell, place, site.command, site.timeout_s))
-    row.status = "running"
-    screen.started(row)
-    return Job(row, started)
+    job = Job(row, started)
+    _look(site, job, screen)
+    return job
+
+
+def _look(site: Site, job: Job, screen: Screen) -> None:
+    """See how far a cell is that has not ended, or that it has begun."""
+    if job.row.status == "running":
+        _see(site, job, job.started.elapsed_s)
+        screen.polled(job.row)
+    elif job.started.at_work:
+        job.row.status = "running"
+        screen.started(job.row)
 
 
 def _wait_again(row: CellRow, ending: Ending, screen: Screen) -> None:

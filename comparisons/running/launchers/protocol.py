@@ -39,6 +39,10 @@ class Started(Protocol):
     def elapsed_s(self) -> float:
         """Seconds since its start."""
 
+    @property
+    def at_work(self) -> bool:
+        """Whether it has begun; it may have to wait first where it was handed over."""
+
     def poll(self, *, stop: bool = False) -> Ending | None:
         """Return how it ended, ``None`` while it is at work; if it is to stop, it is ended.
 
@@ -58,10 +62,12 @@ class Launcher(Protocol):
     Attributes:
         parallel: how many cells it has at work on one machine at a time.
         here: whether that machine is this one.
+        notes: what is to be said before the first cell, once cells were accepted.
     """
 
     parallel: int
     here: bool
+    notes: Sequence[str]
 
     def accept(self, cells: Sequence[CellSpec]) -> None:
         """Accept the cells that are due, before anything is written.

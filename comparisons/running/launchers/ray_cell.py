@@ -62,6 +62,11 @@ class RayCell:
         """Seconds since its start."""
         return time.monotonic() - self._start
 
+    @property
+    def at_work(self) -> bool:
+        """Whether it has begun: its node is chosen when it is free."""
+        return True
+
     def poll(self, *, stop: bool = False) -> Ending | None:
         """Return how it ended, ``None`` while it is at work."""
         if stop and self._stopped is None:

@@ -63,6 +63,7 @@ class OnRay:
     """Starts cells on the nodes of the cluster that this process is connected to."""
 
     here = False
+    notes = ()
 
     def __init__(self, experiment: Experiment) -> None:
         """Take note of what is compared, and of the machines that earlier runs of it were on."""

@@ -7,23 +7,19 @@ killed leaves them at work, and the same command takes them up again.
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bakeoff.comparisons.running.endings import tail
-from bakeoff.comparisons.running.folder import read_json, write_json
 from bakeoff.comparisons.running.grid import CellSpec, Experiment
 from bakeoff.comparisons.running.launchers import slurm_submission as submissions
 from bakeoff.comparisons.running.launchers.protocol import Order
+from bakeoff.comparisons.running.launchers.slurm_cell import SlurmCell
 from bakeoff.comparisons.running.launchers.slurm_queue import (
-    UNKNOWN,
     JobState,
     Queue,
     SlurmSilentError,
@@ -31,15 +27,11 @@ from bakeoff.comparisons.running.launchers.slurm_queue import (
     submit,
 )
 from bakeoff.comparisons.running.launchers.slurm_script import script
-from bakeoff.comparisons.running.launchers.slurm_submission import Submission, begun, ended
-from bakeoff.comparisons.running.process import Ending, Reason
+from bakeoff.comparisons.running.launchers.slurm_submission import Submission
 from bakeoff.errors import UsageError
 
-LOOK_S = 2.0
-"""Seconds between looks at the cells' folders, which many machines share."""
-
-SETTLE_S = 10.0
-"""Seconds after the end of a job for what it wrote to be seen on this machine."""
+OF_ONE_MACHINE = ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "tmpfs", "overlay")
+UNSHARED = "unless it is exported, nodes do not see it, and they must, under the same path"
 
 
 class Written(Exception):
@@ -51,6 +43,7 @@ class Slurm:
 
     parallel = 1
     here = False
+    notes: Sequence[str] = ()
 
     def __init__(self, out: Path, given: Mapping[str, str], *, write_only: bool = False) -> None:
         """Take note of the results folder, and of the options that the user wants."""
@@ -73,6 +66,9 @@ class Slurm:
                 "--launcher slurm needs sbatch, which is not on this machine: start it on a login "
                 "node, or add --write-only and submit the script there"
             )
+        kind = filesystem(self.out)
+        if kind in OF_ONE_MACHINE:
+            self.notes = [f"{self.out} is on {kind}: {UNSHARED}"]
         try:
             self._queue.ask(submissions.unended(self.out))
         except SlurmSilentError as error:
@@ -89,7 +85,7 @@ class Slurm:
             place = submission.place(task)
             if place is None:
                 continue
-            cell = SlurmCell(self, order, submission, place)
+            cell = SlurmCell(order, self._look, submission, place)
             state = self._queue.state(submission, place)
             over = cell.judged(state) if submission.submitted(place) else None
             failed = over is not None and over.reason in ("timeout", "oom", "exited")
@@ -101,11 +97,11 @@ class Slurm:
 
     def start(self, order: Order) -> SlurmCell:
         """Take a cell; it is submitted with the others when the first of them is asked for."""
-        cell = SlurmCell(self, order)
+        cell = SlurmCell(order, self._look)
         self._waiting.append(cell)
         return cell
 
-    def look(self, cell: SlurmCell) -> JobState:
+    def _look(self, cell: SlurmCell) -> JobState:
         """Return what Slurm says of a cell's job, as far as it was asked lately.
 
         Raises:
@@ -148,87 +144,6 @@ class Slurm:
             for cell in block:
                 cell.submission, cell.place = made, place
         self._waiting.clear()
-
-
-class SlurmCell:
-    """A cell in the hands of Slurm."""
-
-    def __init__(
-        self, slurm: Slurm, order: Order, submission: Submission | None = None, place: int = 0
-    ) -> None:
-        """Take note of the cell, and of its job if it has one."""
-        self.order, self.submission, self.place = order, submission, place
-        self._slurm = slurm
-        self._over_since: float | None = None
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since its process was started on its node; 0 before that."""
-        job = begun(self.order.folder)
-        return 0.0 if job is None else max(0.0, time.time() - job["started"])
-
-    def poll(self, *, stop: bool = False) -> Ending | None:
-        """Return how it ended, ``None`` while its job waits or runs.
-
-        Raises:
-            KeyboardInterrupt: it is to stop; its job goes on.
-        """
-        if stop:
-            raise KeyboardInterrupt
-        state = self._slurm.look(self)
-        os.listdir(self.order.folder)  # a shared filesystem then asks its server for what is new
-        if ended(self.order.folder):
-            status = read_json(self.order.folder / "status.json") or {}
-            return Ending("exited", 0, status.get("wall_s") or 0.0, None)
-        if state.live:
-            self._over_since = None
-            return None
-        if self._over_since is None:
-            self._over_since = time.monotonic()
-        if time.monotonic() - self._over_since < SETTLE_S:
-            return None
-        ending = self.judged(state)
-        _amend(self.order.folder, ending)
-        return ending
-
-    def judged(self, state: JobState) -> Ending:
-        """Return how a cell without a last word of its own ended, by the end of its job."""
-        job = begun(self.order.folder)
-        words = f"job {state.job} of Slurm" if state.job else "its job"
-        began = job is not None
-        reason: Reason = "lost"
-        if state.state in ("TIMEOUT", "DEADLINE"):
-            reason, detail = ("timeout" if began else "lost"), f"the time of {words} was up"
-        elif state.state == "OUT_OF_MEMORY":
-            reason, detail = ("oom" if began else "lost"), f"{words} was out of memory"
-        elif state.state in ("CANCELLED", UNKNOWN):
-            reason, detail = "interrupted", f"{words} was cancelled"
-            if state.state == UNKNOWN:
-                detail = f"{words} is gone, and Slurm does not say why"
-        elif state.state in ("FAILED", "COMPLETED"):
-            reason, detail = "exited", f"{words} ended as {state.state}{self._last_words()}"
-        else:
-            detail = f"{words} lost its machine: {state.state}"
-        if not began:
-            detail += " before this cell began"
-        facts = job["facts"] if job is not None else {"versions": {}}  # there: not of this machine
-        return Ending(reason, 1, self.elapsed_s, None, detail, facts)
-
-    def _last_words(self) -> str:
-        """Return the last line of the job's log, which may say why it ended before its cells."""
-        assert self.submission is not None
-        log = self.submission.folder / f"{self.place}.log"
-        if not log.exists():
-            return f" without its log {log}: do the nodes see this folder?"
-        last = tail(log, 1)
-        return f", whose log ends with '{last[0]}'" if last else ""
-
-    def wait(self, seconds: float) -> None:
-        """Wait until it is time to look again."""
-        time.sleep(max(seconds, LOOK_S))
-
-    def end(self) -> None:
-        """Leave it to Slurm."""
 
 
 @contextmanager
@@ -275,12 +190,17 @@ def refuse_jobs(out: Path) -> None:
         )
 
 
-def _amend(folder: Path, ending: Ending) -> None:
-    """Have the status of a cell that its job cut off say why, where Slurm knows better."""
-    path = folder / "status.json"
-    status = read_json(path)
-    if status is None or ending.reason not in ("timeout", "oom"):
-        return
-    kind = {"timeout": "Timeout", "oom": "OutOfMemory"}[ending.reason]
-    why = {"status": ending.reason, "error_type": kind, "error_message": ending.detail}
-    write_json(path, {**status, **why})
+def filesystem(folder: Path, mounts: Path = Path("/proc/mounts")) -> str:
+    """Return the type of the filesystem that a folder is on, or will be; empty if it is not told.
+
+    Example:
+        >>> filesystem(Path("/proc/self"))
+        'proc'
+    """
+    try:
+        lines = [line.split() for line in mounts.read_text(encoding="utf-8").splitlines()]
+    except OSError:
+        return ""
+    place = folder.resolve()
+    found = [(line[1], line[2]) for line in lines if place.is_relative_to(line[1])]
+    return max(found, key=lambda pair: len(pair[0]), default=("", ""))[1]
