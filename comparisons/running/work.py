@@ -92,6 +92,7 @@ def run_all(
                     _look(site, job, screen)
                     continue
                 jobs.remove(job)
+                job.row.cell = _as_it_ran(site, job.row.cell)
                 if ending.reason == "lost" and job.row.cell.attempt < MOST_ATTEMPTS:
                     _wait_again(job.row, ending, screen)
                     waiting.insert(0, job.row)
@@ -134,6 +135,15 @@ def _look(site: Site, job: Job, screen: Screen) -> None:
     elif job.started.at_work:
         job.row.status = "running"
         screen.started(job.row)
+
+
+def _as_it_ran(site: Site, cell: CellSpec) -> CellSpec:
+    """Return a cell with the number of its attempt: where it was placed it may have begun anew."""
+    try:
+        written = folder.read_json(folder.place(site.out, cell) / "spec.json") or {}
+    except UsageError:
+        return cell
+    return dataclasses.replace(cell, attempt=written.get("attempt", cell.attempt))
 
 
 def _wait_again(row: CellRow, ending: Ending, screen: Screen) -> None:

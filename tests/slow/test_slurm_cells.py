@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -170,21 +171,32 @@ def test_a_node_that_is_lost_costs_an_attempt_and_no_row(tmp_path: Path) -> None
     with driver(FAKE, "--seeds", "2,10", "--out", str(out)) as process:
         wait_for(begun(out, 2))
         (path,) = out.glob("cells/*-s2-*/job.json")
-        node = json.loads(path.read_text())["node"]
-        slurm_of("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+        job = json.loads(path.read_text())
+        (starts,) = out.glob("cells/*-s2-*/starts.txt")
+        for pid in family(int(starts.read_text())):  # the cell, what watches it, Slurm's own
+            os.kill(pid, signal.SIGKILL)
+        slurm_of("scontrol", "update", f"nodename={job['node']}", "state=down", "reason=test")
         try:
             # Slurm puts the job back into its queue by itself, for two minutes later
-            place = json.loads(path.read_text())["job"]
-            wait_for(lambda: "PENDING" in slurm_of("squeue", "-h", "-r", f"-j{place}", "-o%T"))
-            slurm_of("scontrol", "update", f"jobid={place}", "starttime=now")
-            wait_for(lambda: statuses(out).get(2, {}).get("status") == "ok")
+            number = f"-j{job['job']}"
+            wait_for(lambda: "PENDING" in slurm_of("squeue", "-h", "-r", number, "-o%T"))
+            slurm_of("scontrol", "update", f"jobid={job['job']}", "starttime=now")
             process.communicate(timeout=240)
         finally:
-            slurm_of("scontrol", "update", f"nodename={node}", "state=resume")
+            slurm_of("scontrol", "update", f"nodename={job['node']}", "state=resume")
 
     assert process.returncode == 0
     assert {seed: status["status"] for seed, status in statuses(out).items()} == {2: "ok", 10: "ok"}
-    assert (attempt(out, 2), attempt(out, 10)) == (2, 1)
+    assert (attempt(out, 2), attempt(out, 10), len(jobs(out))) == (2, 1, 1)
+
+
+def family(pid: int) -> list[int]:
+    """Return a cell's process, the one that watches it, and the one of Slurm that watches that."""
+    found = [pid]
+    for _ in range(2):
+        status = Path(f"/proc/{found[-1]}/status").read_text().splitlines()
+        found += [int(line.split()[1]) for line in status if line.startswith("PPid:")]
+    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

@@ -11,6 +11,7 @@ import yaml
 
 from bakeoff.comparisons.cli import main
 from bakeoff.comparisons.running.grid import cells, plan
+from bakeoff.comparisons.running.launchers import slurm_submission
 from bakeoff.comparisons.running.launchers.protocol import Order
 from bakeoff.comparisons.running.launchers.slurm import filesystem, refuse_jobs
 from bakeoff.comparisons.running.launchers.slurm_cell import SlurmCell
@@ -214,10 +215,19 @@ def test_a_submission_whose_cells_have_ended_is_asked_for_no_more(tmp_path: Path
         assert len(unended(tmp_path)) == left
 
 
-def test_a_cell_is_held_by_one_job(tmp_path: Path) -> None:
-    with alone(tmp_path, "cell") as first, alone(tmp_path, "cell") as second:
+def test_a_job_waits_for_a_cell_that_another_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(slurm_submission, "WAIT_S", 0.0)
+    asked = iter([False, False, True, True])  # told to end after two tries
+
+    held = alone(tmp_path, "cell", lambda: False)
+    with held as first, alone(tmp_path, "cell", lambda: next(asked)) as second:
         assert first is not None
         assert second is None
+    assert capsys.readouterr().out == "cell: another job has it; this one waits\n"
+    with alone(tmp_path, "cell", lambda: False) as third:
+        assert third is not None
 
 
 def test_a_folder_is_on_the_filesystem_of_the_deepest_mount(tmp_path: Path) -> None:

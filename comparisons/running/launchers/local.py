@@ -14,7 +14,7 @@ class Local:
     """Starts cells as processes, so many at a time."""
 
     here = True
-    notes = ()
+    notes: Sequence[str] = ()
 
     def __init__(self, parallel: int, lock: int | None) -> None:
         """Take note of how many at a time, and of the lock, if any, which they inherit."""

@@ -33,22 +33,21 @@ def main(argv: list[str]) -> int:
     out = submission.folder.parent.parent
     sys.path.append(os.getcwd())  # environments and algorithms of the user's own
     print(f"job {job_number()} on {os.environ.get('SLURMD_NODENAME', '?')}", flush=True)
-    with alone(out, "environment", wait=True):
-        folder.record_host(out)
     told: set[str] = set()
     with neighbours.seen(out) as others, interruptions() as stop:
+        with alone(out, "environment", stop):
+            folder.record_host(out)
         for task in submission.blocks[int(argv[1])]:
-            if stop():
-                print("told to end", flush=True)
-                return 1
             for other in sorted(set(others()) - told):
                 print(f"! another bakeoff is at work, {other}: {NOISY}", flush=True)
                 told.add(other)
             place = out / task.folder
-            with alone(out, place.name) as lock:
-                if lock is None or ended(place):
-                    why = "another job has it" if lock is None else "it has ended already"
-                    print(f"{task.folder}: {why}", flush=True)
+            with alone(out, place.name, stop) as lock:
+                if lock is None:
+                    print("told to end", flush=True)
+                    return 1
+                if ended(place):
+                    print(f"{task.folder}: it has ended already", flush=True)
                 elif _run(out, task, lock, stop).exit_code == DISK_FULL:
                     return DISK_FULL  # every other cell would meet the same
     return 1 if stop() else 0

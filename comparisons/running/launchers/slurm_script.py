@@ -19,8 +19,11 @@ from bakeoff.comparisons.running.process import GRACE_S
 from bakeoff.errors import UsageError
 
 NODE_MODULE = "bakeoff.comparisons.running.launchers.slurm_node"
-OWN = ("job-name", "array", "output", "error", "open-mode", "chdir", "parsable", "wrap", "ntasks")
-"""Options that bakeoff sets: by them it finds its jobs, and what they write, again."""
+OWN = (
+    *("job-name", "array", "output", "error", "open-mode", "chdir", "parsable", "wrap"),
+    *("nodes", "ntasks", "ntasks-per-node"),
+)
+"""Options that bakeoff sets: it finds its jobs, and what they write, by them; a cell has a node."""
 
 GPUS = ("gres", "gpus", "gpus-per-node", "gpus-per-task", "tres-per-task")
 MEMORY = ("mem", "mem-per-cpu", "mem-per-gpu")

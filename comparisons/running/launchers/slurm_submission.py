@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,8 @@ from bakeoff.errors import UsageError
 FOLDER = "slurm"
 FILE = "submission.json"
 SCRIPT = "job.sh"
+WAIT_S = 1.0
+"""Seconds between two tries to hold what another job has."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def ended(folder: Path) -> bool:
         found = read_json(folder / "status.json") or {}
     except UsageError:
         return False
-    return found.get("status", "interrupted") != "interrupted"
+    return bool(found.get("status", "interrupted") != "interrupted")
 
 
 def begun(folder: Path) -> dict[str, Any] | None:
@@ -139,24 +141,31 @@ def begun(folder: Path) -> dict[str, Any] | None:
 
 
 @contextmanager
-def alone(out: Path, name: str, *, wait: bool = False) -> Iterator[int | None]:
-    """Hold something for this job; yields the lock's descriptor, ``None`` if another job has it.
+def alone(out: Path, name: str, stop: Callable[[], bool]) -> Iterator[int | None]:
+    """Hold something once no other job has it; yields the lock's descriptor.
+
+    A job that was put back into the queue may meet its own cell on a node that only seemed lost.
 
     Args:
         out: the results folder.
         name: of what is held, such as a cell.
-        wait: until no other job has it.
+        stop: asked while it waits; once it says yes, ``None`` is yielded.
     """
     place = out / FOLDER / "locks"
     place.mkdir(parents=True, exist_ok=True)
     lock = os.open(place / name, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError:
-            yield None
-        else:
-            yield lock
+        waited = False
+        while not stop():
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not waited:
+                    print(f"{name}: another job has it; this one waits", flush=True)
+                waited = True
+                time.sleep(WAIT_S)
+        yield None if stop() else lock
     finally:
         os.close(lock)
 
