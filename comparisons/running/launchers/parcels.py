@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-CHUNK_BYTES = 8 * 2**20
+PIECE_BYTES = 8 * 2**20
 LIGHT = ("progress.json", "log.txt")
 """What is asked for often while a cell is at work."""
 
@@ -26,12 +26,30 @@ def names(folder: Path) -> list[str]:
     return sorted(place.as_posix() for place in whole)
 
 
-def chunks(path: Path) -> Iterator[bytes]:
-    """Yield a file's bytes piece by piece; an empty file is one empty piece."""
+def pieces(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield a file piece by piece, each with its place; an empty file is one empty piece."""
+    at = 0
+    while (piece := piece_of(path, at)) or not at:
+        yield at, piece
+        if not piece:
+            return
+        at += len(piece)
+
+
+def piece_of(path: Path, at: int) -> bytes:
+    """Return the piece of a file that begins at a place; empty at its end."""
     with path.open("rb") as file:
-        yield file.read(CHUNK_BYTES)
-        while piece := file.read(CHUNK_BYTES):
-            yield piece
+        file.seek(at)
+        return file.read(PIECE_BYTES)
+
+
+def put_piece(path: Path, at: int, piece: bytes) -> None:
+    """Write a piece of a file at its place; what stood there and behind it goes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("r+b" if path.exists() else "wb") as file:
+        file.truncate(at)
+        file.seek(at)
+        file.write(piece)
 
 
 def snapshot(folder: Path, to: Path, only: Sequence[str] | None = None) -> list[str]:

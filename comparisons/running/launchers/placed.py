@@ -6,8 +6,9 @@ the facts of that machine. SIGTERM ends the cell as ``interrupted``.
 
 With ``--tied`` it leaves the process that started it, since an engine may kill its own and their
 children (Ray does), but listens to it: a byte on standard input ends the cell as ``interrupted``,
-and so does the end of it, which comes when that process is gone, however it went. Then nobody will
-ask for the cell's folder, and the one that holds it is deleted.
+and so does the end of it, which comes when that process is gone, however it went. Standard output
+ends when the cell is over. Once nobody is there who may ask for the cell's folder, the one that
+holds it is deleted.
 """
 
 from __future__ import annotations
@@ -76,7 +77,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     order = Order(read_cell(args.folder), args.folder, command, args.timeout_s)
     with interruptions() as asked:
         run(order, lambda: asked() or (args.tied and heard()))
-    if args.tied and cut_off():
+    if args.tied:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the other end sees that it is over
+        while os.read(0, 1):
+            pass  # until nobody is there any more who wants the files
         shutil.rmtree(args.folder.parent, ignore_errors=True)
     return 0
 
@@ -131,14 +135,6 @@ def leave_status(order: Order, ending: Ending) -> None:
 def heard() -> bool:
     """Tell whether something stands on standard input, or its other end is gone."""
     return bool(select.select([0], [], [], 0)[0])
-
-
-def cut_off() -> bool:
-    """Tell whether the other end of standard input is gone; what was said is read away."""
-    while heard():
-        if os.read(0, 1) == b"":
-            return True
-    return False
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ HOME_S = 60.0
 STOP_S = GRACE_S + 30.0
 """Seconds that a cell which is to stop has to end and to send what it has."""
 
-Flow = Generator[Any, Any, None]
-"""Yields what Ray will have a value for, and is sent that value; so that nobody waits meanwhile."""
+Flow = Generator[Callable[[], Any], Any, None]
+"""Yields calls of the actor and is sent what they come to, so that nobody waits meanwhile. A call
+may be made once more, when nobody knows whether it arrived; twice must be as good as once."""
 
 
 class RayCell:
@@ -52,38 +54,40 @@ class RayCell:
         self._actor, self._order, self._node, self._alive = actor, order, node, alive
         self._start = time.monotonic()
         self._stopped: float | None = None
-        self._arrived = self._left = False
+        self._silent: float | None = None
+        self._arrived = self._begun = self._left = False
         self._ending: Ending | None = None
         self._steps = self._flow()
-        self._awaited = next(self._steps)
+        self._call = next(self._steps)
+        self._awaited = self._call()
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it has begun; before, its files are on their way, or its node is not free."""
+        return self._begun
 
     @property
     def elapsed_s(self) -> float:
         """Seconds since its start."""
         return time.monotonic() - self._start
 
-    @property
-    def at_work(self) -> bool:
-        """Whether it has begun: its node is chosen when it is free."""
-        return True
-
     def poll(self, *, stop: bool = False) -> Ending | None:
         """Return how it ended, ``None`` while it is at work."""
         if stop and self._stopped is None:
             self._stopped = time.monotonic()
-        errors = self._ray.exceptions
         while self._ending is None and self._ray.wait([self._awaited], timeout=0)[0]:
             try:
                 value = self._ray.get(self._awaited)
-            except errors.RayTaskError as error:
-                self._ended("exited", 1, f"on node {self._node.name}: {_last(error)}")
+            except self._ray.exceptions.ActorUnavailableError:
+                self._ask_again()
                 break
-            except errors.RayError as error:
+            except self._ray.exceptions.RayError as error:
                 self._died(error)
                 break
-            self._arrived = True
+            self._arrived, self._silent = True, None
             with suppress(StopIteration):
-                self._awaited = self._steps.send(value)
+                self._call = self._steps.send(value)
+                self._awaited = self._call()
         if self._ending is None and self._stopped is not None:
             waited_s = time.monotonic() - self._stopped
             if not self._arrived or waited_s > STOP_S:
@@ -94,7 +98,10 @@ class RayCell:
 
     def wait(self, seconds: float) -> None:
         """Wait until there is something new, but no longer than that."""
-        self._ray.wait([self._awaited], timeout=seconds)
+        if self._silent is None:
+            self._ray.wait([self._awaited], timeout=seconds)
+        else:
+            time.sleep(seconds)
 
     def end(self) -> None:
         """Give the node back; a cell that is still at work there ends, since its actor does."""
@@ -110,19 +117,19 @@ class RayCell:
     def _flow(self) -> Flow:
         order, actor = self._order, self._actor
         for name in parcels.names(order.folder):
-            for piece in parcels.chunks(order.folder / name):
-                yield actor.write.remote(name, piece)
-        yield actor.start.remote(portable(order.command), order.timeout_s)
+            for at, piece in parcels.pieces(order.folder / name):
+                yield partial(actor.write.remote, name, at, piece)
+        yield partial(actor.start.remote, portable(order.command), order.timeout_s)
+        self._start, self._begun = time.monotonic(), True
         told, last_s = False, time.monotonic()
-        while not (yield actor.over.remote(LOOK_S)):
+        while not (yield partial(actor.over.remote, LOOK_S)):
             if self._stopped is not None and not told:
-                yield actor.end.remote()
+                yield actor.end.remote
                 told = True
             light = time.monotonic() - last_s < HOME_S
             yield from self._bring(light=light)
             last_s = last_s if light else time.monotonic()
         yield from self._bring(light=False, over=True)
-        yield actor.leave.remote()
         if told:
             self._ended("interrupted", 1)
         elif read_json(order.folder / "status.json") is None:
@@ -134,33 +141,33 @@ class RayCell:
         """Bring home what the cell has."""
         shutil.rmtree(self._arriving, ignore_errors=True)
         self._arriving.mkdir()
-        for name in (yield self._actor.parcel.remote(light=light)):
+        for name in (yield partial(self._actor.parcel.remote, light=light)):
             path = self._arriving / name
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
-                piece = yield self._actor.piece.remote(name, first=True)
-                while piece:
+                while piece := (yield partial(self._actor.piece.remote, name, file.tell())):
                     file.write(piece)
-                    piece = yield self._actor.piece.remote(name, first=False)
         parcels.put_down(self._arriving, self._order.folder, whole=over)
+
+    def _ask_again(self) -> None:
+        """Repeat a call to a node that is silent, until Ray says that it is lost, or it answers."""
+        now = time.monotonic()
+        if self._silent is None or now - self._silent > LOOK_S:
+            self._silent = now
+            self._awaited = self._call()
 
     def _ended(self, reason: Reason, exit_code: int, detail: str = "") -> None:
         facts = self._node.facts
         self._ending = Ending(reason, exit_code, self.elapsed_s, None, detail, facts)
 
     def _died(self, error: Exception) -> None:
-        """Tell the end of a node from that of the actor alone, which no other node would mend."""
-        if self._alive(self._node):
-            what = f"its Ray worker on node {self._node.name} died, and the node did not"
-            self._ended("exited", -signal.SIGKILL, f"{what}: {first_line(error)}")
+        """Tell the end of a node from a failure there, which another node would not mend."""
+        name, exceptions = self._node.name, self._ray.exceptions
+        if isinstance(error, exceptions.RayTaskError):
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            self._ended("exited", 1, f"on node {name}: {lines[-1]}")
+        elif self._alive(self._node):
+            what = f"its Ray worker on node {name} died, and the node did not"
+            self._ended("exited", -signal.SIGKILL, f"{what}: {' '.join(str(error).split())[:300]}")
         else:
-            self._ended("lost", 1, f"the Ray node {self._node.name} is lost")
-
-
-def first_line(error: Exception) -> str:
-    """Return what an error of Ray's says before it goes on to tracebacks."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
-
-
-def _last(error: Exception) -> str:
-    return [line.strip() for line in str(error).splitlines() if line.strip()][-1]
+            self._ended("lost", 1, f"the Ray node {name} is lost")

@@ -63,11 +63,11 @@ class OnRay:
     """Starts cells on the nodes of the cluster that this process is connected to."""
 
     here = False
-    notes = ()
 
     def __init__(self, experiment: Experiment) -> None:
         """Take note of what is compared, and of the machines that earlier runs of it were on."""
         self.parallel = experiment.max_parallel
+        self.notes: list[str] = []
         self._out = experiment.out
         self._cells: Sequence[CellSpec] = ()
         self._files: dict[str, bytes] = {}
@@ -94,6 +94,8 @@ class OnRay:
                 raise UsageError(_too_small(cell, found))
         self._nodes = asked([node for node in found if self._of_use(node)], cells)
         self._known = {node.id: node for node in self._nodes}
+        names = ", ".join(node.name for node in self._nodes)
+        self.notes = [f"the runs of one seed stay on one of these Ray nodes: {names}"]
 
     def takes(self, cell: CellSpec, at_work: Sequence[CellSpec]) -> bool:
         """Tell whether its node, or any if it has none yet, is free."""
@@ -127,10 +129,8 @@ class OnRay:
             return None
         usable = [node for node in self._usable() if self._fits(cell, node)]
         busy = Counter(self._at[other.cell_id] for other in at_work)
-        pinned = [node for node in usable if node.id == self._node_of.get(block)]
-        machine = self._machine_of.get(block)
-        same = pinned or [node for node in usable if node.facts.get("host_id") == machine]
-        free = [node for node in same or usable if busy[node.id] < self.parallel]
+        suited = together(usable, self._node_of.get(block), self._machine_of.get(block))
+        free = [node for node in suited if busy[node.id] < self.parallel]
         return min(free, key=lambda node: busy[node.id], default=None)
 
     def _usable(self) -> list[Node]:
@@ -163,6 +163,26 @@ class OnRay:
 def block_of(cell: CellSpec) -> Block:
     """Return what the cells share whose times are compared with each other."""
     return cell.environment, cell.model, cell.seed
+
+
+def together(usable: Sequence[Node], node_id: str | None, host_id: str | None) -> Sequence[Node]:
+    """Return the nodes that a block's next cell may go to: its own, or any if that is not there.
+
+    Args:
+        usable: the nodes that are alive.
+        node_id: the node that the block has run on, if it has.
+        host_id: the machine that its runs of an earlier driver were on, if there are such.
+
+    Example:
+        >>> one, two = (Node(name, name, {}, {"host_id": f"machine {name}"}) for name in "ab")
+        >>> [len(together([one, two], "b", None)), len(together([one], "b", None))]
+        [1, 1]
+        >>> together([one, two], None, "machine b") == [two]
+        True
+    """
+    pinned = [node for node in usable if node.id == node_id]
+    same = [node for node in usable if node.facts.get("host_id") == host_id]
+    return pinned or same or usable
 
 
 def _machines(experiment: Experiment) -> dict[Block, str]:

@@ -1,8 +1,9 @@
 """What stands on a Ray node for one cell: an actor, in whose care the cell's process is.
 
 An actor and no plain task, so that the driver can ask it: how far the cell is, for its files, and
-to end it. It holds the resources as a task does and has a worker process of its own; the cell is a
-process beside it all the same, whose peak memory is its own. Ray is not imported here.
+to end it. Whatever is asked twice has the answer of once: a network may lose one. It holds the
+resources as a task does and has a worker process of its own; the cell is a process beside it all
+the same, whose peak memory is its own. Ray is not imported here.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import select
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,6 @@ class CellOnNode:
         self._home = Path(tempfile.mkdtemp(prefix="bakeoff-cell-"))
         self._folder = self._home / "cell"
         self._process: subprocess.Popen[bytes] | None = None
-        self._pieces: Iterator[bytes] = iter(())
         working = self._home / "working"
         for name, data in shipped.items():
             (working / name).parent.mkdir(parents=True, exist_ok=True)
@@ -52,15 +52,14 @@ class CellOnNode:
         differing = [text for cell, here in found for text in changes(cell.content, here.content)]
         return host(), list(dict.fromkeys(differing))
 
-    def write(self, name: str, data: bytes) -> None:
-        """Append to a file of the cell's folder."""
-        path = self._folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:
-            file.write(data)
+    def write(self, name: str, at: int, piece: bytes) -> None:
+        """Write a piece of a file of the cell's folder."""
+        parcels.put_piece(self._folder / name, at, piece)
 
     def start(self, command: Sequence[str], timeout_s: float | None) -> None:
-        """Start the cell; its folder holds all that it needs by now."""
+        """Start the cell, once; its folder holds all that it needs by now."""
+        if self._process is not None:
+            return
         with (self._folder / "log.txt").open("ab") as log:
             self._process = subprocess.Popen(
                 arguments(self._folder, command, timeout_s, tied=True),
@@ -93,12 +92,10 @@ class CellOnNode:
             self._folder, self._home / "parcel", parcels.LIGHT if light else None
         )
 
-    def piece(self, name: str, *, first: bool) -> bytes:
-        """Return the next piece of a file of the copy; empty at its end."""
-        if first:
-            self._pieces = parcels.chunks(self._home / "parcel" / name)
-        return next(self._pieces, b"")
+    def piece(self, name: str, at: int) -> bytes:
+        """Return a piece of a file of the copy; empty at its end."""
+        return parcels.piece_of(self._home / "parcel" / name, at)
 
     def leave(self) -> None:
-        """Delete everything here."""
+        """Delete everything here, where no cell was started; the folder of one goes by itself."""
         shutil.rmtree(self._home, ignore_errors=True)
