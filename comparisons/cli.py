@@ -80,7 +80,10 @@ def tune(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
     from bakeoff.comparisons.commands import tune_command
 
     args.seeds = tune_command.seeds(args)
-    return tune_command.run(_experiment(args, {}, prefix="tune-"), args, cell)
+    experiment = _experiment(args, {}, prefix="tune-")
+    if experiment.write_only:
+        raise UsageError("--write-only is for one comparison; bakeoff tune runs one for each trial")
+    return tune_command.run(experiment, args, cell)
 
 
 def fit(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
@@ -107,6 +110,8 @@ def train(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
     if "print_config" in args:
         return _print_config(experiment)
     code = _run(experiment, args, cell)
+    if experiment.write_only:
+        return code
     folder = place(experiment.out, cells(settle(experiment))[0])
     print(f"\ntable: {folder / 'curves.csv'}")
     if (folder / "model").is_dir():

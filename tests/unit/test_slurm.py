@@ -101,15 +101,16 @@ def test_an_option_that_cannot_be_meant_is_refused(given: list[str], named: str)
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--slurm", "time=1"], "slurm is for launcher slurm, not local"),
-        (["--write-only"], "write_only is for launcher slurm, not local"),
-        (["--launcher", "slurm", "--max-parallel", "2"], "max_parallel is 1"),
+        (["compare", "--slurm", "time=1"], "slurm is for launcher slurm, not local"),
+        (["compare", "--write-only"], "write_only is for launcher slurm, not local"),
+        (["compare", "--launcher", "slurm", "--max-parallel", "2"], "max_parallel is 1"),
+        (["tune", "--launcher", "slurm", "--write-only"], "one for each trial"),
     ],
 )
 def test_flags_that_say_nothing_together_are_refused(
     flags: list[str], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["compare", *flags, "--out", str(tmp_path / "out")]) == 2
+    assert main([*flags, "--out", str(tmp_path / "out")]) == 2
 
     assert named in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
