@@ -21,10 +21,21 @@ pytestmark = pytest.mark.slow
 
 FAKE = Path(__file__).parents[1] / "end_to_end" / "fake_cell.py"
 
-WITH_FAKE = f"""
+WITH_FAKE = """
 import sys
 from bakeoff.comparisons.cli import main
-sys.exit(main(sys.argv[1:], cell=[sys.executable, {str(FAKE)!r}]))
+sys.exit(main(sys.argv[2:], cell=[sys.executable, sys.argv[1]]))
+"""
+
+WAITS_FOR_THE_OTHER = """
+import json, sys, time
+from pathlib import Path
+folder, other = Path(sys.argv[1]), Path(__file__).with_name("other")
+if json.loads((folder / "spec.json").read_text())["seed"]:
+    other.touch()
+while not other.exists():
+    time.sleep(0.1)
+(folder / "status.json").write_text('{"status": "ok", "exit_code": 0}')
 """
 
 REAL = words("""
@@ -48,9 +59,11 @@ def second(cluster: str, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         yield process
 
 
-def driver(out: Path, *arguments: str, fake: bool = True) -> subprocess.Popen[bytes]:
+def driver(
+    out: Path, *arguments: str, fake: bool = True, cell: Path = FAKE
+) -> subprocess.Popen[bytes]:
     """Start a comparison; what it says is appended to a log beside its folder."""
-    what = ["-c", WITH_FAKE] if fake else ["-m", "bakeoff"]
+    what = ["-c", WITH_FAKE, str(cell)] if fake else ["-m", "bakeoff"]
     command = [sys.executable, "-W", "ignore", *what, "compare", *arguments, "--out", str(out)]
     with out.with_suffix(".said").open("ab") as said:
         return subprocess.Popen(command, stdout=said, stderr=said, cwd=out.parent)
@@ -176,6 +189,17 @@ def test_the_cells_of_a_driver_that_is_killed_end_and_the_same_command_goes_on(
     compared(out, *fakes(cluster, "2,"))
     (status,) = statuses(out)
     assert status["status"] == "ok"
+
+
+def test_a_node_that_joins_is_used(cluster: str, tmp_path: Path) -> None:
+    script = tmp_path / "waits.py"
+    script.write_text(WAITS_FOR_THE_OTHER)
+    going = driver(tmp_path / "grid", *fakes(cluster, "2"), cell=script)
+    until(left_behind)  # on the only core there is, seed 0 waits for seed 1
+    with node(cluster, tmp_path, number=3):
+        assert going.wait(WAIT_S) == 0
+
+    assert [status["status"] for status in statuses(tmp_path / "grid")] == ["ok", "ok"]
 
 
 def test_a_timeout_and_a_limit_of_memory_hold_on_the_node(cluster: str, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ class OnRay:
     def __init__(self, experiment: Experiment) -> None:
         """Take note of what is compared, and of the machines that earlier runs of it were on."""
         self.parallel = experiment.max_parallel
-        self.notes: list[str] = []
+        self.notes: Sequence[str] = ()
         self._out = experiment.out
         self._cells: Sequence[CellSpec] = ()
         self._files: dict[str, bytes] = {}
@@ -140,7 +140,7 @@ class OnRay:
             for node in found:
                 if node.id not in self._known and self._of_use(node):
                     try:
-                        (self._known[node.id],) = asked([node], self._cells) or [None]
+                        self._known[node.id] = next(iter(asked([node], self._cells)), None)
                     except UsageError:
                         self._known[node.id] = None
             alive = (self._known.get(node.id) for node in found)
