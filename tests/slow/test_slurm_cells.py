@@ -6,7 +6,6 @@ says, but for one test.
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 from slurm_cluster import cluster
+from without_clocks import CLOCKS, rows
 
 from bakeoff.comparisons.cli import main
 
@@ -115,24 +115,19 @@ def test_whatever_befalls_a_cell_on_a_node_it_keeps_the_row_it_would_have_here(
 
 def test_the_tables_of_real_cells_are_those_of_this_machine_times_aside(tmp_path: Path) -> None:
     size = ["--updates", "2", "--prompts-per-update", "4", "--group-size", "4", "--eval-items", "8"]
-    algorithms = ["--algorithms", "grpo,reinforce", "--seeds", "1"]
-    tables = {}
+    what = ["--algorithms", "grpo,reinforce", "--seeds", "1", "--threads", "1", *size]
+    outs = []
     for name, launcher in (("here", []), ("there", ["--launcher", "slurm"])):
-        out = tmp_path / name
-        argv = ["compare", *algorithms, *size, *launcher, "--out", str(out), "--quiet"]
-        assert main(argv) == 0
-        with (out / "curves.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        keys = ("algorithm", "seed", "split", "metric", "update", "value", "completion_tokens")
-        timed = ("time/", "perf/", "memory/", "tokens_per_s")
-        tables[name] = [
-            [row[key] for key in keys] for row in rows if not row["metric"].startswith(timed)
-        ]
-        with (out / "ledger.csv").open(newline="") as file:  # of the audits, which ran there too
-            tables[name] += [[row["algorithm"], row["component"]] for row in csv.DictReader(file)]
+        outs.append(tmp_path / name / "out")
+        assert main(["compare", *what, *launcher, "--out", str(outs[-1]), "--quiet"]) == 0
 
-    assert len(tables["here"]) > 20
-    assert tables["there"] == tables["here"]
+    for table in CLOCKS:
+        here, there = (rows(out, table) for out in outs)
+        assert here == there, table
+        assert here or table == "pairwise.csv"
+    audits = outs[1].glob("audits/*/status.json")
+    assert [json.loads(path.read_text())["status"] for path in audits] == ["ok", "ok"]
+    assert len(jobs(outs[1])) == 2  # the cells of the seed, then the audits
 
 
 def test_a_job_that_is_cancelled_is_an_interruption_and_the_same_command_goes_on(
