@@ -209,15 +209,18 @@ def test_a_timeout_and_a_limit_of_memory_hold_on_the_node(cluster: str, tmp_path
     assert sorted(status["status"] for status in statuses(out)) == ["oom", "timeout"]
 
 
-def test_an_environment_of_ones_own_in_this_folder_goes_along(cluster: str, tmp_path: Path) -> None:
+def test_an_environment_of_ones_own_goes_along_with_a_cell_and_its_audit(
+    cluster: str, tmp_path: Path
+) -> None:
     out = tmp_path / "grid"
     environment(tmp_path)
     few = words("--algorithms grpo --seeds 1 --updates 1 --prompts-per-update 2 --group-size 2 "
-                "--eval-items 2 --threads 1 --no-audit --env echo.py:me/Echo-v0")  # fmt: skip
+                "--eval-items 2 --threads 1 --env echo.py:me/Echo-v0")  # fmt: skip
     compared(out, *few, "--launcher", "ray", "--ray-address", cluster, fake=False)
 
     (status,) = statuses(out)
-    assert status["status"] == "ok"
+    (audit,) = [json.loads(path.read_text()) for path in out.glob("audits/*/status.json")]
+    assert (status["status"], audit["status"]) == ("ok", "ok")
 
 
 def test_an_environment_that_a_node_does_not_have_is_refused_before_anything_starts(

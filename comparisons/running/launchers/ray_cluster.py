@@ -50,7 +50,7 @@ def needs(cell: CellSpec, node: Node, parallel: int) -> dict[str, float]:
 
     Processor cores are its threads, for each of its processes; without a number of threads it is
     the node's share for each of the ``parallel`` cells that may be there at a time. One that may
-    take a GPU takes one where there is one.
+    take a GPU takes one for each process where there are any.
 
     Example:
         >>> from bakeoff.comparisons.running.grid import cells, plan
@@ -67,7 +67,7 @@ def needs(cell: CellSpec, node: Node, parallel: int) -> dict[str, float]:
     return {
         "CPU": threads * processes or share,
         "GPU": min(wanted, processes),
-        "memory": cell.memory_limit_bytes or 0,
+        "memory": (cell.memory_limit_bytes or 0) * processes,
     }
 
 
