@@ -159,7 +159,8 @@ def opened(experiment: Experiment) -> Iterator[Slurm]:
     except Written as written:
         print(f"{written}\nWhen its jobs have ended: bakeoff report {experiment.out}")
     except KeyboardInterrupt:
-        names = ",".join(dict.fromkeys(submission.name for submission in slurm.submitted))
+        left = {submission.name for submission in submissions.unended(experiment.out)}
+        names = ",".join(sorted(left.intersection(s.name for s in slurm.submitted)))
         if names:
             print(
                 "bakeoff: the jobs go on without this command, and the same command takes them "
