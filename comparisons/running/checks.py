@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -43,6 +44,8 @@ def check(experiment: Experiment) -> None:
     if sampler == "vllm":
         models.require_vllm("--sampler vllm")
     require_trackers(experiment.trackers)
+    if experiment.launcher == "ray" and importlib.util.find_spec("ray") is None:
+        raise UsageError("--launcher ray needs ray: pip install 'bakeoff[ray]'")
     running_programs = [name for name in experiment.environments if builds(name)]
     if running_programs:
         check_sandbox(experiment.config.get("sandbox", AUTO_SANDBOX), running_programs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -242,3 +243,14 @@ def test_more_cores_than_any_node_has_are_refused_with_what_there_is(
     said = compared(out, *fakes(cluster, "10,"), "--threads", "9")
 
     assert "no node of the Ray cluster has what grpo takes, CPU 9; 1 nodes are there" in said
+
+
+def test_an_address_where_nobody_is_is_refused_at_once(tmp_path: Path) -> None:
+    out = tmp_path / "grid"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        said = compared(out, *fakes(address, "10,"))
+
+    assert f"there is no Ray cluster at {address}: start one" in said
+    assert not (out / "cells").exists()

@@ -9,7 +9,7 @@ that lost its node is sent out anew by the driver, which numbers its attempts.
 
 from __future__ import annotations
 
-import importlib.util
+import socket
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,6 +24,7 @@ from bakeoff.comparisons.running.launchers.ray_cell import RayCell
 from bakeoff.comparisons.running.launchers.ray_cluster import Node, actor_on, asked, fits, needs
 from bakeoff.errors import UsageError
 
+KNOCK_S = 10.0
 LOOK_S = 2.0
 """Seconds for which what was seen of the cluster's nodes holds."""
 
@@ -35,18 +36,17 @@ def opened(experiment: Experiment) -> Iterator[OnRay]:
     """Yield the launcher of a comparison's cells, connected to its cluster.
 
     Raises:
-        UsageError: Ray is not installed, or there is no such cluster.
+        UsageError: there is no such cluster.
     """
-    if importlib.util.find_spec("ray") is None:
-        raise UsageError("--launcher ray needs ray: pip install 'bakeoff[ray]'")
     import ray
 
     ours = not ray.is_initialized()
     address = experiment.ray_address or "auto"
     try:
         if ours:
+            _knock(address)
             ray.init(address=address, log_to_driver=False, logging_level="error")
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         where = f"at {address}" if experiment.ray_address else "on this machine"
         raise UsageError(
             f"there is no Ray cluster {where}: start one (ray start --head), or name its address "
@@ -57,6 +57,13 @@ def opened(experiment: Experiment) -> Iterator[OnRay]:
     finally:
         if ours:
             ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Open a connection to where a cluster should be; Ray itself goes on trying for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
 
 
 class OnRay:
