@@ -77,7 +77,6 @@ class OnRay:
         self.notes: Sequence[str] = ()
         self._out = experiment.out
         self._cells: Sequence[CellSpec] = ()
-        self._files: dict[str, bytes] = {}
         self._known: dict[str, Node | None] = {}
         self._nodes: list[Node] = []
         self._looked: float | None = None
@@ -92,7 +91,7 @@ class OnRay:
         Raises:
             UsageError: a node has another, or none has what a cell takes.
         """
-        self._cells, self._files = cells, ray_cluster.shipped(cells)
+        self._cells = cells
         if not cells:
             return
         found = ray_cluster.nodes()
@@ -102,7 +101,7 @@ class OnRay:
         self._nodes = asked([node for node in found if self._of_use(node)], cells)
         self._known = {node.id: node for node in self._nodes}
         names = ", ".join(node.name for node in self._nodes)
-        self.notes = [f"the runs of one seed stay on one of these Ray nodes: {names}"]
+        self.notes = [f"the runs of each seed stay on one of these Ray nodes: {names}"]
 
     def takes(self, cell: CellSpec, at_work: Sequence[CellSpec]) -> bool:
         """Tell whether its node, or any if it has none yet, is free."""
@@ -126,7 +125,8 @@ class OnRay:
             raise OSError("there is no node for it in the Ray cluster")
         self._node_of[block_of(cell)] = self._at[cell.cell_id] = node.id
         folder.record_host(self._out, node.facts)
-        actor = actor_on(node, self._files, needs(cell, node, self.parallel))
+        wanted = needs(cell, node, self.parallel)
+        actor = actor_on(node, ray_cluster.shipped([cell]), wanted)
         return RayCell(actor, order, node, alive=self._is_alive)
 
     def _choice(self, cell: CellSpec, at_work: Sequence[CellSpec]) -> Node | None:
