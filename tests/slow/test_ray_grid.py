@@ -67,7 +67,14 @@ def driver(
     what = ["-c", WITH_FAKE, str(cell)] if fake else ["-m", "bakeoff"]
     command = [sys.executable, "-W", "ignore", *what, "compare", *arguments, "--out", str(out)]
     with out.with_suffix(".said").open("ab") as said:
-        return subprocess.Popen(command, stdout=said, stderr=said, cwd=out.parent)
+        return subprocess.Popen(
+            command, stdout=said, stderr=said, cwd=out.parent, preexec_fn=heed_ctrl_c
+        )
+
+
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to commands in its background, such as these tests."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def compared(out: Path, *arguments: str, fake: bool = True) -> str:
