@@ -80,7 +80,7 @@ def wait_for(true: Callable[[], object], seconds: float = 240) -> None:
 
 
 def begun(out: Path, seed: int) -> Callable[[], bool]:
-    return lambda: any(out.glob(f"cells/*-s{seed}-*/starts.txt"))
+    return lambda: any(path.read_text() for path in out.glob(f"cells/*-s{seed}-*/starts.txt"))
 
 
 def driver(cell: list[str], *argv: str) -> subprocess.Popen[str]:
