@@ -84,7 +84,10 @@ def tune(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
 
     check_alone("tune")
     args.seeds = tune_command.seeds(args)
-    return tune_command.run(_experiment(args, {}, prefix="tune-"), args, cell)
+    experiment = _experiment(args, {}, prefix="tune-")
+    if experiment.write_only:
+        raise UsageError("--write-only is for one comparison; bakeoff tune runs one for each trial")
+    return tune_command.run(experiment, args, cell)
 
 
 def fit(args: argparse.Namespace, cell: Sequence[str] | None) -> int:

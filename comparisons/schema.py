@@ -63,7 +63,8 @@ RUNS_COLUMNS = _names("""
     peak_rss_bytes peak_rss_total_bytes peak_device_allocated_bytes peak_device_reserved_bytes
     peak_live_tensor_bytes predicted_peak_bytes params_policy params_critic params_reference
     params_trainable
-    dtype device device_name n_devices threads parallel host_id os python torch transformers
+    dtype device device_name n_devices threads omp_num_threads parallel
+    host_id os python torch transformers
     package_version git_sha git_dirty load_avg_start attempt
 """)
 

@@ -52,8 +52,6 @@ if TYPE_CHECKING:
     from bakeoff.training.meter import Meter
     from bakeoff.training.reports import Report
 
-HOST_COLUMNS = ("host_id", "os", "python", "package_version", "git_sha", "git_dirty")
-
 
 class Cell:
     """The cell whose folder this is."""
@@ -70,12 +68,13 @@ class Cell:
         versions = self.host["versions"]
         self.status: dict[str, Any] = {
             **{k: v for k, v in self.spec.items() if k in RUNS_COLUMNS},
-            **{key: self.host[key] for key in HOST_COLUMNS},
+            **{key: fact for key, fact in self.host.items() if key in RUNS_COLUMNS},
             "torch": versions["torch"],
             "transformers": versions["transformers"],
             "schema_version": SCHEMA_VERSION,
             "started_utc": now(),
             "load_avg_start": os.getloadavg()[0],
+            "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
         }
         self.training: Training | None = None
         self.prediction: Prediction | None = None

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from bakeoff.comparisons.cell.cell import Cell
 from bakeoff.comparisons.running import contamination, folder
 from bakeoff.comparisons.running.attempts import pending, prepare
-from bakeoff.comparisons.running.checks import check
+from bakeoff.comparisons.running.checks import check, fetch_models
 from bakeoff.comparisons.running.content import with_content
-from bakeoff.comparisons.running.driver import fetch_models
 from bakeoff.comparisons.running.endings import progress_of
 from bakeoff.comparisons.running.grid import CellSpec, Experiment, cells
 from bakeoff.comparisons.running.preflight import outlook

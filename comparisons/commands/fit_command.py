@@ -56,8 +56,8 @@ def run(args: argparse.Namespace) -> int:
     from bakeoff.comparisons.fitting.fit import VARIED, fits
     from bakeoff.comparisons.fitting.table import rows
     from bakeoff.comparisons.fitting.text import text
-    from bakeoff.comparisons.running.checks import check, with_data
-    from bakeoff.comparisons.running.driver import CELL_COMMAND, fetch_models
+    from bakeoff.comparisons.running.checks import check, fetch_models, with_data
+    from bakeoff.comparisons.running.driver import CELL_COMMAND
     from bakeoff.comparisons.running.grid import config_of
     from bakeoff.comparisons.schema import FIT_COLUMNS
     from bakeoff.comparisons.settings import experiment_of

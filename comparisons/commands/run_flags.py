@@ -57,10 +57,24 @@ def add_running(command: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--launcher",
         metavar="|".join(LAUNCHERS),
-        help="how runs are started; accelerate: each as --num-processes processes (default: local)",
+        help="what starts the runs; accelerate: each as --num-processes processes (default: local)",
     )
     run.add_argument(
         "--accelerate-config", metavar="FILE", help="one of yours, for the launcher accelerate"
+    )
+    run.add_argument(
+        "--ray-address", metavar="ADDRESS", help="of the Ray cluster (default: this machine's)"
+    )
+    run.add_argument(
+        "--slurm",
+        action="append",
+        metavar="KEY=VALUE",
+        help="option of sbatch, such as partition=gpu; repeatable",
+    )
+    run.add_argument(
+        "--write-only",
+        action="store_true",
+        help="write the script for sbatch, and submit nothing",
     )
     run.add_argument("--only", metavar="failed", help="run what failed once more, nothing else")
     run.add_argument(

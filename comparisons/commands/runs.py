@@ -16,6 +16,8 @@ def run(experiment: Experiment, args: argparse.Namespace, cell: Sequence[str] | 
     command = driver.CELL_COMMAND if cell is None else cell
     only, stale = getattr(args, "only", None), getattr(args, "stale", None)
     driver.run(experiment, only=only, stale=stale, quiet="quiet" in args, command=command)
+    if experiment.write_only:
+        return 0
     print(reports.console(experiment.out))
     return 0 if "ok" in driver.statuses(experiment) else 1
 

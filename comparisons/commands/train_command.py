@@ -55,7 +55,7 @@ def run(experiment: Experiment, args: argparse.Namespace, cell: Sequence[str] | 
     if "print_config" in args:
         return 0 if rank_here() else runs.print_config(experiment)
     code = runs.run(experiment, args, cell) if size == 1 else _together(experiment, args)
-    if rank_here() == 0:
+    if rank_here() == 0 and not experiment.write_only:
         folder = place(experiment.out, cells(settle(experiment))[0])
         print(f"\ntable: {folder / 'curves.csv'}")
         if (folder / "model").is_dir():

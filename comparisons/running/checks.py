@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from bakeoff.training.config import AUTO_SANDBOX, train_config
 from bakeoff.training.devices.world import require_accelerate
 
 CELL_MODULE = "bakeoff.comparisons.cell"
+FETCHED_MODELS = ("smollm2",)
 
 
 def check(experiment: Experiment) -> None:
@@ -46,6 +48,8 @@ def check(experiment: Experiment) -> None:
     check_server(experiment.config, experiment.max_parallel)
     require_trackers(experiment.trackers)
     check_processes(experiment)
+    if experiment.launcher == "ray" and importlib.util.find_spec("ray") is None:
+        raise UsageError("--launcher ray needs ray: pip install 'bakeoff[ray]'")
     running_programs = [name for name in experiment.environments if builds(name)]
     if running_programs:
         check_sandbox(experiment.config.get("sandbox", AUTO_SANDBOX), running_programs)
@@ -169,6 +173,19 @@ def check_sandbox(level: str, environments: Iterable[str]) -> None:
     except (SandboxUnavailable, CageBroken) as error:
         needing = ", ".join(environments)
         raise UsageError(f"--sandbox {level}: {needing}: {error}; see bakeoff doctor") from error
+
+
+def fetch_models(models: set[str]) -> None:
+    """Download and convert the models that need it, in a process of its own, which says so.
+
+    Raises:
+        UsageError: one of them cannot be had.
+    """
+    for name in sorted(models.intersection(FETCHED_MODELS)):
+        command = [sys.executable, "-m", "bakeoff", "models", "fetch", name]
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode != 0:
+            raise UsageError(last_line(done.stderr) or f"the model {name} cannot be fetched")
 
 
 def with_data(environments: Iterable[str], data: str | None) -> tuple[str, ...]:

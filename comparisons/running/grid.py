@@ -34,6 +34,9 @@ BESIDE: Mapping[str, Any] = {
     "max_parallel": 1,
     "launcher": "local",
     "accelerate_config": None,
+    "ray_address": "",
+    "slurm": {},
+    "write_only": False,
     "own": {},
     "own_reason": "",
     "control": True,
@@ -57,9 +60,12 @@ class Experiment:
         name: what the comparison is called in the tables; the folder's name when it was made.
         memory_limit: bytes a cell may hold at its peak, or ``None``.
         cell_timeout: seconds a cell may take, or ``None``.
-        max_parallel: how many cells run at a time.
-        launcher: how cells are started.
+        max_parallel: how many cells run at a time on one machine.
+        launcher: how cells are started; see ``bakeoff.comparisons.running.launchers``.
         accelerate_config: a file for ``accelerate launch``, which then starts each cell.
+        ray_address: of the Ray cluster that they are started on; by default this machine's.
+        slurm: options of ``sbatch``, where that is what starts them.
+        write_only: whether its script is written, and nothing submitted.
         own: knobs that an algorithm alone gets in place of those in ``config``, by its spec; only
             algorithms for which something differs are in it.
         own_reason: why they differ, such as "tuned"; empty if none does.
@@ -82,6 +88,9 @@ class Experiment:
     max_parallel: int = 1
     launcher: str = "local"
     accelerate_config: str | None = None
+    ray_address: str = ""
+    slurm: Mapping[str, str] = field(default_factory=dict)
+    write_only: bool = False
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     own_reason: str = ""
     control: bool = False

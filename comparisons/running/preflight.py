@@ -17,6 +17,7 @@ from bakeoff.comparisons.fitting.facts import Facts, facts
 from bakeoff.comparisons.running import folder
 from bakeoff.comparisons.running.attempts import prepare
 from bakeoff.comparisons.running.endings import status_of_killed
+from bakeoff.comparisons.running.given import ELSEWHERE
 from bakeoff.comparisons.running.grid import CellSpec, Experiment
 from bakeoff.comparisons.running.process import Ending
 from bakeoff.comparisons.running.ranks import processes
@@ -82,7 +83,7 @@ def outlook(
     Raises:
         UsageError: every one of them would go over the limit.
     """
-    room = available_bytes()
+    room = available_bytes() if experiment.launcher not in ELSEWHERE else None
     limit = experiment.memory_limit
     at_work = experiment.max_parallel * max((processes(cell) for cell in due), default=1)
     share = None if room is None else room // at_work

@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 POLL_S = 0.2
 GRACE_S = 5.0
 
-Reason = Literal["exited", "timeout", "oom", "interrupted"]
+Reason = Literal["exited", "timeout", "oom", "interrupted", "lost"]
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,21 @@ class Ending:
     """How a process ended.
 
     Attributes:
-        reason: ``exited`` if it ended without the driver's doing.
+        reason: ``exited`` if it ended without the driver's doing; ``lost`` if the machine that it
+            was on went away.
         exit_code: its exit code; minus the signal's number if a signal ended it.
         wall_s: seconds from its start to its end.
         peak_rss_bytes: the highest resident memory seen, or ``None`` where there is no ``/proc``.
+        detail: what a launcher knows of why; empty if it knows no more.
+        facts: of the machine that it was on, as ``host()`` gives them; ``None``: of this one.
     """
 
     reason: Reason
     exit_code: int
     wall_s: float
     peak_rss_bytes: int | None
+    detail: str = ""
+    facts: Mapping[str, Any] | None = None
 
 
 def watch(
@@ -115,6 +120,11 @@ class Watched:
     def elapsed_s(self) -> float:
         """Seconds since its start."""
         return time.monotonic() - self._start
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it has begun: at once."""
+        return True
 
     def poll(self, *, stop: bool = False) -> Ending | None:
         """Return how it ended, ``None`` while it lives.
