@@ -41,8 +41,8 @@ def _counted(config: Mapping[str, Any], precision: str) -> dict[str, int]:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     from bakeoff.algorithms import make
-    from bakeoff.training.config import LoraConfig
-    from bakeoff.training.devices.sharding import shard, through
+    from bakeoff.training.config import LoraConfig, train_config
+    from bakeoff.training.devices.sharding import sharded, through
     from bakeoff.training.devices.world import world
     from bakeoff.training.models import models
     from bakeoff.training.precision import cast
@@ -51,7 +51,8 @@ def _counted(config: Mapping[str, Any], precision: str) -> dict[str, int]:
     policy = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))
     cast(policy, precision)
     both = models(policy, make("ppo"), LoraConfig(), 0)
-    shard(both, world("cpu"), precision)
+    knobs = {"processes": 2, "sharding": "full", "precision": precision}
+    sharded(both, world("cpu"), train_config(knobs))
     most = 0
 
     def seen(*_: object) -> None:

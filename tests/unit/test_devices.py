@@ -98,7 +98,7 @@ def test_what_is_no_shard_is_whole_as_it_is() -> None:
             {"processes": 2, "sharding": "full", "activation_gib": 1.0},
             "does not go with activation_gib",
         ),
-        ({"processes": 2, "sampler": "vllm"}, "2 processes cannot each hold an engine"),
+        ({"processes": 2, "sampler": "vllm"}, "2 processes do not go with sampler vllm"),
         ({"processes": 2, "sharding": "ful"}, "did you mean 'full'"),
     ],
 )
