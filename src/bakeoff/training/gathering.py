@@ -28,18 +28,12 @@ from bakeoff.training.reports import GOLD, Sample
 from bakeoff.training.rollout import rollout
 from bakeoff.training.rounds import Gathered, Round
 from bakeoff.training.sampling.builtin import sampler_of
-from bakeoff.training.sampling.engines import vllm_sampler
+from bakeoff.training.sampling.engines import engine_of
 from bakeoff.training.sampling.protocol import Decoding, Sampler
 from bakeoff.training.sampling.server_config import SERVER
-from bakeoff.training.sampling.vllm_sampler import VllmSampler
-from bakeoff.training.statistics import (
-    filter_metrics,
-    group_metrics,
-    length_metrics,
-    sample_metrics,
-)
+from bakeoff.training.statistics import gathered_metrics
 from bakeoff.training.steps import Diverged
-from bakeoff.types import Algorithm, Batch, Completion, Environment, Item, Metrics
+from bakeoff.types import Algorithm, Batch, Completion, Environment, Item
 
 if TYPE_CHECKING:
     from bakeoff.models.loading import LanguageModel
@@ -87,7 +81,7 @@ class Gatherer:
             top_p=sampling.top_p,
             top_k=sampling.top_k,
         )
-        self.engine = self._engine() if config.sampler != "builtin" else None
+        self.engine = engine_of(self.language_model, self.decoding, config, learner.ledger)
         self.sampler: Sampler = self.engine or sampler_of(
             self.language_model, rows=config.sample_batch
         )
@@ -139,9 +133,7 @@ class Gatherer:
             learned += self._kept(more, more_greedy)
             samples, greedy = samples + more, greedy + more_greedy
         self.order.learn(samples)
-        metrics = self._metrics(samples, greedy)
-        if self.algorithm.keep is not None:
-            metrics |= filter_metrics(samples, learned)
+        metrics = gathered_metrics(self.algorithm, samples, greedy, learned)
         if self.algorithm.refill:
             metrics["refill/rounds"] = rounds
         if overlaps(self.environment) and not self.algorithm.on_gold:
@@ -167,14 +159,6 @@ class Gatherer:
             samples = [sample for some in answers for sample in some]
             phase.tokens += sum(sample.completion.sampled for sample in samples)
         return self._dated(samples)
-
-    def _engine(self) -> VllmSampler:
-        """Start an engine with weights of its own."""
-        engine = vllm_sampler(self.language_model, self.decoding, self.config)
-        if not self.apart:  # what a server holds is not held here
-            self.learner.ledger.set("sampler_weights", engine.weight_bytes, always=True)
-            self.learner.ledger.set("kv_cache", engine.kv_cache_bytes, always=True)
-        return engine
 
     def synchronise(self) -> None:
         """Give an engine with weights of its own those of the policy, if they have moved."""
@@ -233,20 +217,12 @@ class Gatherer:
                 phase.tokens += sum(world.everyone(sum(one.sampled for _, one in written[1])))
         asked, episodes = written
         with self.meter.phase("reward"):
-            answers = world.everyone(alike(world, lambda: self._judged(asked, episodes)))
+            judged = alike(world, lambda: asked.judged(episodes, self.config.group_size))
+            answers = world.everyone(judged)
         self.hidden_s += asked.judge.hidden_s
         baselines = self._dated([sample for some, _ in answers for sample in some])
         samples = self._dated([sample for _, some in answers for sample in some])
         return without_baseline(samples, baselines), baselines
-
-    def _judged(
-        self, asked: Round, episodes: Sequence[Episode]
-    ) -> tuple[list[Sample], list[Sample]]:
-        """Return this rank's greedy replies and samples of a round, scored."""
-        extra, n = asked.greedy, self.config.group_size
-        owners = asked.groups[:extra] + [group for group in asked.groups for _ in range(n)]
-        answers = asked.judge.samples(episodes, owners)
-        return answers[:extra], answers[extra:]
 
     def _played(
         self,
@@ -284,11 +260,6 @@ class Gatherer:
     def _gold(self, item: Item, group: int) -> Sample:
         model, decoding = self.language_model, self.decoding
         return Sample(item, gold_completion(self.environment, model, item, decoding), GOLD, group)
-
-    def _metrics(self, samples: Sequence[Sample], greedy: Sequence[Sample]) -> Metrics:
-        if self.algorithm.on_gold:
-            return length_metrics(samples)
-        return sample_metrics(samples, score="reward") | group_metrics(samples, greedy)
 
     def _kept(self, samples: Sequence[Sample], greedy: Sequence[Sample]) -> list[Sample]:
         """Return the samples to learn from: those with a score that the filter keeps."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from bakeoff.training.judging import Episode
 from bakeoff.training.overlap import Judge
 from bakeoff.training.reports import Sample
 from bakeoff.types import Batch, Item, Metrics
@@ -43,3 +45,9 @@ class Round(NamedTuple):
     greedy: int
     seed: int
     judge: Judge
+
+    def judged(self, episodes: Sequence[Episode], n: int) -> tuple[list[Sample], list[Sample]]:
+        """Return the greedy replies and the samples, ``n`` of each item, with their scores."""
+        owners = self.groups[: self.greedy] + [group for group in self.groups for _ in range(n)]
+        answers = self.judge.samples(episodes, owners)
+        return answers[: self.greedy], answers[self.greedy :]

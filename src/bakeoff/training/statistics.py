@@ -11,7 +11,7 @@ from torch import Tensor
 from bakeoff.algorithms.advantages import group_std
 from bakeoff.errors import UsageError
 from bakeoff.training.reports import Sample
-from bakeoff.types import Batch, Metrics
+from bakeoff.types import Algorithm, Batch, Metrics
 
 LEVEL = "level_"
 """What the name of a level's mean score begins with."""
@@ -98,6 +98,24 @@ def filter_metrics(samples: Sequence[Sample], learned: Sequence[Sample]) -> Metr
         "groups/kept_frac": len(kept) / len(groups),
         "completions/dropped_frac": dropped / len(samples),
     }
+
+
+def gathered_metrics(
+    algorithm: Algorithm,
+    samples: Sequence[Sample],
+    greedy: Sequence[Sample],
+    learned: Sequence[Sample],
+) -> Metrics:
+    """Return what an update's samples are like, and what the algorithm's filter left of them.
+
+    Of gold replies, which nobody wrote or scored, the lengths are all.
+    """
+    metrics = length_metrics(samples)
+    if not algorithm.on_gold:
+        metrics = sample_metrics(samples, score="reward") | group_metrics(samples, greedy)
+    if algorithm.keep is not None:
+        metrics |= filter_metrics(samples, learned)
+    return metrics
 
 
 def critic_metrics(batch: Batch) -> Metrics:
