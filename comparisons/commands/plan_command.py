@@ -10,15 +10,13 @@ from typing import Any
 from bakeoff.comparisons.commands.subcommands import whole_number
 from bakeoff.errors import UsageError, unknown
 from bakeoff.training.config import knobs
+from bakeoff.training.sampling.server_config import SERVER
 
 PROMPT_TOKENS, REPLY_TOKENS = 512, 1024
 """Of each prompt and reply, unless they are given."""
 
 FLAGS = ("devices", "device_memory", "prompt_tokens")
 """Those with which a plan is asked for."""
-
-ELSEWHERE = "vllm_server"
-"""The sampler that has devices of its own."""
 
 
 def add_flags(command: argparse.ArgumentParser) -> None:
@@ -79,7 +77,7 @@ def run(args: argparse.Namespace, settings: dict[str, Any], out: Path | None) ->
         lengths=Lengths(prompt, prompt, reply),
         memory=memory,
         sharding=sharding,
-        elsewhere=sampler == ELSEWHERE,
+        elsewhere=sampler == SERVER,
         given=frozenset(name for name in CHOSEN if name in args),
     )
     found = plans(question, counts)
@@ -107,11 +105,11 @@ def _check(args: argparse.Namespace) -> None:
         if name in args:
             flag = "--env" if name == "environments" else f"--{name}"
             raise UsageError(f"{flag} does not go with --devices and --device-memory: {what}")
-    sampler, known = getattr(args, "sampler", "builtin"), ("builtin", ELSEWHERE)
+    sampler, known = getattr(args, "sampler", "builtin"), ("builtin", SERVER)
     if sampler == "vllm":
         raise UsageError(
             "what an engine in the process of the training takes is not foretold: plan with "
-            f"--sampler {ELSEWHERE}, which has devices of its own"
+            f"--sampler {SERVER}, which has devices of its own"
         )
     if sampler not in known:
         raise unknown("--sampler", sampler, known)

@@ -225,6 +225,18 @@ def test_what_is_whole_before_it_is_split_is_counted() -> None:
     assert plan.starts and not the_plan(dataclasses.replace(question, memory=48 * GIB), 8).starts
 
 
+def test_a_plan_that_the_training_refuses_today_says_so() -> None:
+    # one process drives a server, and 7.6 billion weights with AdamW take two devices of 80 GiB
+    question = a_question(elsewhere=True)
+    refused, alone = the_plan(question, 2), the_plan(a_question("smollm2", elsewhere=True), 1)
+
+    said = text([refused], question)
+
+    assert refused.fits and alone.fits and not alone.refused
+    assert "Not runnable yet, though it would fit:\n- grpo on 2: 2 processes do not go with" in said
+    assert {row["refused"] for row in rows([refused], question)} == {refused.refused}
+
+
 def test_a_server_has_so_many_devices_that_heads_divide() -> None:
     # 28 heads of queries and 4 of keys: 1, 2, 4 or 28, not 7 or 14; 15.2 GB of weights
     question = a_question(elsewhere=True)
