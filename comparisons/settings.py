@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.comparisons.running.grid import BESIDE, Experiment, plan
-from bakeoff.comparisons.running.launchers.slurm_script import settings as sbatch_options
 from bakeoff.errors import UsageError, unknown
 from bakeoff.training.budget import size, size_text
 from bakeoff.training.config import knobs
@@ -48,7 +47,6 @@ def experiment_of(settings: Mapping[str, Any]) -> Experiment:
         "out": _folder,
         "accelerate_config": _file,
         "own": _own,
-        "slurm": _slurm,
     }
     for key, read in readers.items():
         if key in values:
@@ -166,15 +164,6 @@ def _own(value: object) -> dict[str, dict[str, Any]]:
     if not isinstance(value, Mapping) or not all(isinstance(v, Mapping) for v in value.values()):
         raise UsageError(f"own must be 'algorithm: {{setting: value}}', not {value!r}")
     return {str(name): _numbers(settings) for name, settings in value.items()}
-
-
-def _slurm(value: object) -> dict[str, str]:
-    """Return options of ``sbatch`` given as ``KEY=VALUE`` texts, or as a mapping."""
-    if isinstance(value, Mapping):
-        value = [f"{key}={text}" if text != "" else str(key) for key, text in value.items()]
-    if not isinstance(value, list):
-        raise UsageError(f"slurm must be 'option of sbatch: value', not {value!r}")
-    return sbatch_options(map(str, value))
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def check_beside(values: Mapping[str, Any]) -> None:
             raise UsageError(f"{name} must be a whole number from {least} on, not {values[name]!r}")
     if not isinstance(values["accelerate_config"], str | None):
         raise UsageError(f"accelerate_config must be text, not {values['accelerate_config']!r}")
-    for name in ("control", "audit"):
+    for name in ("control", "audit", "write_only"):
         if not isinstance(values[name], bool):
             raise UsageError(f"{name} must be true or false, not {values[name]!r}")
     if not isinstance(values["own_reason"], str):
@@ -77,8 +77,6 @@ def check_beside(values: Mapping[str, Any]) -> None:
 
 
 def _check_slurm(values: Mapping[str, Any]) -> None:
-    if not isinstance(values["slurm"], Mapping) or not isinstance(values["write_only"], bool):
-        raise UsageError("slurm must be 'option of sbatch: value', and write_only true or false")
     if values["launcher"] == "slurm" and values["max_parallel"] > 1:
         raise UsageError("with launcher slurm max_parallel is 1: Slurm says how many jobs run")
     for name, launcher in (("slurm", "slurm"), ("write_only", "slurm"), ("ray_address", "ray")):

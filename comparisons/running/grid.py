@@ -23,6 +23,7 @@ from bakeoff.comparisons.running.given import (
     listed,
     own_settings,
 )
+from bakeoff.comparisons.running.sbatch_options import sbatch_options
 from bakeoff.comparisons.schema import SCHEMA_VERSION
 from bakeoff.errors import UsageError
 from bakeoff.plugins import Spec, parse_spec
@@ -160,6 +161,7 @@ def plan(
     environments = distinct("environment", map(normal_form, listed("environments", environments)))
     models = distinct("model", listed("models", models))
     beside = {name: settings.pop(name, default) for name, default in BESIDE.items()}
+    beside["slurm"] = sbatch_options(beside["slurm"])
     check_beside(beside)
     folder = Path(out) if out is not None else default_out(environments, models)
     found_seeds, config = distinct_seeds(seeds), flat(train_config(settings))

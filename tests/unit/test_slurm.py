@@ -21,8 +21,9 @@ from bakeoff.comparisons.running.launchers.slurm_queue import (
     SlurmSilentError,
     states,
 )
-from bakeoff.comparisons.running.launchers.slurm_script import script, settings
+from bakeoff.comparisons.running.launchers.slurm_script import script
 from bakeoff.comparisons.running.launchers.slurm_submission import alone, new, unended
+from bakeoff.comparisons.running.sbatch_options import sbatch_options
 from bakeoff.comparisons.settings import config_text, experiment_of
 from bakeoff.errors import UsageError
 
@@ -68,7 +69,7 @@ def test_cores_memory_and_time_follow_from_the_comparison(tmp_path: Path) -> Non
 
 
 def test_what_the_user_says_comes_before_what_follows(tmp_path: Path) -> None:
-    given = settings(["mem-per-cpu=4G", "cpus_per_task=8", "time=1-0", "exclusive"])
+    given = sbatch_options(["mem-per-cpu=4G", "cpus_per_task=8", "time=1-0", "exclusive"])
     block = orders(tmp_path, 100.0, threads=3, memory_limit=2 * 2**30)
 
     found = options(script(tmp_path, "name", [block], given))
@@ -91,11 +92,21 @@ def test_a_grid_on_cuda_asks_for_a_gpu_unless_the_user_does(tmp_path: Path) -> N
         (["array=0-3"], "bakeoff sets that"),
         (["time=1", "time=2"], "twice"),
         (["time=1\n#SBATCH --wrap=x"], "option of sbatch"),
+        ({"array": "0-3"}, "bakeoff sets that"),
+        ({"exclusive": False}, "slurm exclusive must be text"),
+        ("time=1", "option of sbatch: value"),
     ],
 )
-def test_an_option_that_cannot_be_meant_is_refused(given: list[str], named: str) -> None:
+def test_an_option_that_cannot_be_meant_is_refused(given: object, named: str) -> None:
     with pytest.raises(UsageError, match=named):
-        settings(given)
+        sbatch_options(given)
+
+
+def test_a_time_of_which_yaml_makes_a_number_is_refused() -> None:
+    given = yaml.safe_load("time: 8:00:00")  # 28,800 to it, which are minutes to sbatch: 20 days
+
+    with pytest.raises(UsageError, match="slurm time must be text: write it in quotes, not as"):
+        plan(launcher="slurm", slurm=given)
 
 
 @pytest.mark.parametrize(

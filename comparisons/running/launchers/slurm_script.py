@@ -8,23 +8,15 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bakeoff.comparisons.running.launchers.protocol import Order
 from bakeoff.comparisons.running.process import GRACE_S
-from bakeoff.errors import UsageError
 
 NODE_MODULE = "bakeoff.comparisons.running.launchers.slurm_node"
-OWN = (
-    *("job-name", "array", "output", "error", "open-mode", "chdir", "parsable", "wrap"),
-    *("nodes", "ntasks", "ntasks-per-node"),
-)
-"""Options that bakeoff sets: it finds its jobs, and what they write, by them; a cell has a node."""
-
 GPUS = ("gres", "gpus", "gpus-per-node", "gpus-per-task", "tres-per-task")
 MEMORY = ("mem", "mem-per-cpu", "mem-per-gpu")
 RUNNER_MIB = 1024
@@ -32,30 +24,6 @@ RUNNER_MIB = 1024
 
 STARTING_S = 60
 """Seconds that a cell may need beside its timeout, which is the time of its process alone."""
-
-
-def settings(given: Iterable[str]) -> dict[str, str]:
-    """Return the options of ``sbatch`` that ``KEY=VALUE`` texts name; a bare ``KEY`` has no value.
-
-    Raises:
-        UsageError: one is malformed, given twice, or is bakeoff's to set.
-
-    Example:
-        >>> settings(["partition=gpu", "cpus_per_task=4", "exclusive"])
-        {'partition': 'gpu', 'cpus-per-task': '4', 'exclusive': ''}
-    """
-    found: dict[str, str] = {}
-    for text in given:
-        key, _, value = text.partition("=")
-        key = key.strip().removeprefix("--").replace("_", "-")
-        if not re.fullmatch(r"[a-z][a-z-]*", key) or not value.isprintable():
-            raise UsageError(f"--slurm takes an option of sbatch, as in time=2:00:00, not '{text}'")
-        if key in OWN:
-            raise UsageError(f"--slurm {key}: bakeoff sets that option of sbatch; leave it out")
-        if key in found:
-            raise UsageError(f"--slurm {key} is given twice")
-        found[key] = value.strip()
-    return found
 
 
 def script(
