@@ -181,12 +181,16 @@ def compare(
             ``own`` and ``own_reason``: knobs that one algorithm alone gets, and why.
 
     Raises:
-        UsageError: something asked for does not exist or is out of its range.
+        UsageError: something asked for does not exist or is out of its range, or this is one of
+            several processes that a launcher started.
     """
     from bakeoff.comparisons.fitting.budget import afforded
     from bakeoff.comparisons.running.driver import run
     from bakeoff.comparisons.running.grid import plan
+    from bakeoff.comparisons.running.ranks import check_alone
     from bakeoff.comparisons.tuning.tuned import with_tuned
+
+    check_alone("compare")
 
     asked = plan(
         algorithms=algorithms,

@@ -45,7 +45,7 @@ def check(experiment: Experiment) -> None:
         models.require_bitsandbytes("optimizer_bits 8")
     if experiment.config.get("sampler") == "vllm":
         models.require_vllm("--sampler vllm")
-    check_server(experiment.config, experiment.max_parallel)
+    check_server(experiment.config, experiment.max_parallel, experiment.launcher)
     require_trackers(experiment.trackers)
     check_processes(experiment)
     if experiment.launcher == "ray" and importlib.util.find_spec("ray") is None:
@@ -100,7 +100,10 @@ def check_processes(experiment: Experiment) -> None:
         return
     if experiment.launcher != "accelerate":
         raise UsageError("accelerate_config is of no use without --launcher accelerate")
-    check_config(Path(experiment.accelerate_config), most)
+    if most == 1:
+        raise UsageError("accelerate_config is of no use with one process: add --num-processes 2")
+    for config in configs:
+        check_config(Path(experiment.accelerate_config), train_config(config))
 
 
 @functools.cache

@@ -20,6 +20,8 @@ from typing import Any
 from bakeoff.comparisons.running.folder import read_json, write_json
 from bakeoff.comparisons.running.grid import CellSpec
 from bakeoff.errors import UsageError
+from bakeoff.training.config import TrainConfig
+from bakeoff.training.devices.refusals import check_launch
 from bakeoff.training.devices.world import launched_size
 
 LAUNCH_MODULE = "bakeoff.comparisons.cell.launch"
@@ -61,17 +63,16 @@ def ranked(command: Sequence[str], cell: CellSpec, folder: Path) -> list[str]:
     return [*launch, *command]
 
 
-def check_config(path: Path, asked: int) -> None:
-    """Accept a file for ``accelerate launch`` that starts as many processes as are asked for.
-
-    What it says of how they share a run is for them to check.
+def check_config(path: Path, config: TrainConfig) -> None:
+    """Accept a file for ``accelerate launch`` that starts the processes that are asked for.
 
     Args:
         path: the file.
-        asked: how many processes a run is to have.
+        config: of the runs.
 
     Raises:
-        UsageError: it cannot be read, or starts other processes.
+        UsageError: it cannot be read, starts other processes, or has them share a run in another
+            way than its settings do.
     """
     import yaml
 
@@ -79,7 +80,7 @@ def check_config(path: Path, asked: int) -> None:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UsageError(f"accelerate_config {path} cannot be read: {error}") from None
-    if not isinstance(found, dict):
+    if not (isinstance(found, dict) and isinstance(found.get("fsdp_config") or {}, dict)):
         raise UsageError(f"accelerate_config {path} is no file of accelerate config")
     kind, machines = str(found.get("distributed_type")), found.get("num_machines", 1)
     if kind not in KINDS:
@@ -92,11 +93,25 @@ def check_config(path: Path, asked: int) -> None:
             f"accelerate_config {path} is for {machines} machines: run accelerate launch on each "
             "of them, with -m bakeoff train"
         )
-    if found.get("num_processes", asked) != asked:
+    if found.get("num_processes", asked := config.processes) != asked:
         raise UsageError(
             f"accelerate_config {path} has num_processes {found['num_processes']}, and "
             f"--num-processes is {asked}; give the same"
         )
+    check_launch(config, asked, None, _launched_by(found))
+
+
+def _launched_by(found: Mapping[str, Any]) -> dict[str, str]:
+    """Return what ``accelerate launch`` would tell the processes of a file's settings."""
+    numbers = found.get("mixed_precision") or "no"  # to YAML a bare no is false
+    told = {"ACCELERATE_MIXED_PRECISION": str(numbers)}
+    if found.get("parallelism_config"):
+        told["ACCELERATE_USE_PARALLELISM_CONFIG"] = "true"
+    if found.get("distributed_type") == "FSDP":
+        told["ACCELERATE_USE_FSDP"] = "true"
+        settings = found.get("fsdp_config") or {}
+        told |= {str(key).upper(): str(value) for key, value in dict(settings).items()}
+    return told
 
 
 def rank_here(environ: Mapping[str, str] = os.environ) -> int:

@@ -7,18 +7,20 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
+from bakeoff.comparisons.running.given import ELSEWHERE
 from bakeoff.errors import UsageError
 from bakeoff.training.sampling.server_link import Link
 
 HAS_VLLM = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
 
 
-def check_server(config: Mapping[str, Any], parallel: int) -> None:
+def check_server(config: Mapping[str, Any], parallel: int, launcher: str) -> None:
     """Accept settings of a server that can be had.
 
     Args:
         config: the comparison's, checked.
-        parallel: how many runs there are at a time.
+        parallel: how many runs there are at a time on a machine.
+        launcher: what starts them; some have runs on several machines at a time.
 
     Raises:
         UsageError: it does not answer, or two runs would give it their weights in turns, or what
@@ -26,6 +28,12 @@ def check_server(config: Mapping[str, Any], parallel: int) -> None:
     """
     url, python = config.get("sampler_url"), config.get("vllm_python")
     if url is not None:
+        if launcher in ELSEWHERE:
+            raise UsageError(
+                "sampler_url is one server, which has one run's weights, and the launcher "
+                f"{launcher} has runs on several machines at a time: name a vllm_python, which "
+                "starts one for each run"
+            )
         if parallel > 1:
             raise UsageError(
                 "sampler_url is one server, which has one run's weights: set max_parallel to 1, or "

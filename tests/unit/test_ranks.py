@@ -12,6 +12,7 @@ from unit.true_folder import make, rehash
 
 from bakeoff.comparisons.cell.usage import Earlier, Usage, columns, memory_rows
 from bakeoff.comparisons.cli import main
+from bakeoff.comparisons.comparison import compare
 from bakeoff.comparisons.report.again import command as again
 from bakeoff.comparisons.report.check import contradictions
 from bakeoff.comparisons.report.measures import run_values
@@ -115,11 +116,28 @@ def test_without_accelerate_the_error_names_the_extra(monkeypatch):
         ("{distributed_type: FSDP, num_machines: 2}", "is for 2 machines"),
         ("{distributed_type: FSDP, num_processes: 4}", "num_processes 4, and --num-processes is 2"),
         ("a list", "no file of accelerate config"),
+        ("{distributed_type: FSDP, fsdp_config: 2}", "no file of accelerate config"),
+        ("{distributed_type: FSDP, fsdp_config: {}}", "has fsdp_version 1"),
+        ("{distributed_type: FSDP, fsdp_config: {fsdp_version: 2}}", "asks for sharding full"),
+        ("{distributed_type: MULTI_GPU, mixed_precision: fp16}", "mixed precision fp16"),
     ],
 )
 def test_a_configuration_that_starts_something_else_is_refused(tmp_path, text, words):
     with pytest.raises(UsageError, match=words):
         check_processes(asked(accelerate_config=config_file(tmp_path, text)))
+
+
+def test_a_configuration_whose_shards_are_those_of_the_settings_is_taken(tmp_path):
+    text = "{distributed_type: FSDP, mixed_precision: no, fsdp_config: {fsdp_version: 2}}"
+
+    check_processes(asked(sharding="full", accelerate_config=config_file(tmp_path, text)))
+
+
+def test_a_configuration_that_starts_nothing_is_refused(tmp_path):
+    given = config_file(tmp_path, "distributed_type: MULTI_GPU")
+
+    with pytest.raises(UsageError, match="of no use with one process"):
+        check_processes(asked(processes=1, accelerate_config=given))
 
 
 def test_a_configuration_needs_the_launcher_that_reads_it(tmp_path):
@@ -174,6 +192,14 @@ def test_a_config_file_keeps_launcher_processes_and_configuration(tmp_path):
 def test_compare_is_not_run_several_times_over():
     with pytest.raises(UsageError, match="compare was launched as 2 processes"):
         check_alone("compare", {"RANK": "1", "WORLD_SIZE": "2"})
+
+
+def test_compare_in_python_is_not_run_several_times_over(monkeypatch, tmp_path):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+
+    with pytest.raises(UsageError, match="compare was launched as 2 processes"):
+        compare(out=tmp_path / "grid")
 
 
 def test_train_is_one_run_of_as_many_processes_as_were_launched(monkeypatch, tmp_path, capsys):

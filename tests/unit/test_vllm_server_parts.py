@@ -78,6 +78,7 @@ def test_a_server_that_does_not_start_is_one_line(tmp_path: Path) -> None:
     [
         ({"sampler_url": NOBODY}, "no vLLM server answers at sampler_url http://127.0.0.1:9"),
         ({"sampler_url": NOBODY, "max_parallel": 2}, "one run's weights: set max_parallel to 1"),
+        ({"sampler_url": NOBODY, "launcher": "slurm"}, "runs on several machines at a time"),
         ({"vllm_python": "no-such-python"}, "vllm_python is no program: no-such-python"),
         ({"vllm_python": "false"}, "vllm_python false has no vLLM"),
     ],
@@ -100,6 +101,8 @@ def test_a_server_that_cannot_be_had_is_an_error_before_anything_starts(
         ({"sampler_url": "http://localhost:8000"}, "sampler_url is of no use without sampler vllm"),
         ({"sampler": "vllm", "vllm_python": "python"}, "vllm_python is of no use"),
         ({"sampler": "vllm_server", "sampler_url": "localhost:8000"}, "must be like http"),
+        ({"sampler": "vllm_server", "sampler_url": "http://[::1"}, "must be like http"),
+        ({"sampler": "vllm_server", "sampler_url": "http://localhost:99999"}, "must be like http"),
         (
             {"sampler": "vllm_server", "sampler_url": "http://node7:8000"},
             "another machine, node7: name a sampler_folder",

@@ -61,11 +61,26 @@ def check(values: Mapping[str, Any]) -> None:
         )
     if url is None:
         return
-    parts = urlsplit(str(url))
-    if parts.scheme != "http" or not parts.hostname:
+    host = _host(str(url))
+    if not host:
         raise UsageError(f"sampler_url must be like http://localhost:8000, not '{url}'")
-    if parts.hostname not in HERE and folder is None:
+    if host not in HERE and folder is None:
         raise UsageError(
-            f"sampler_url names another machine, {parts.hostname}: name a sampler_folder that both "
-            "machines see, for the weights"
+            f"sampler_url names another machine, {host}: name a sampler_folder that both machines "
+            "see, for the weights"
         )
+
+
+def _host(url: str) -> str | None:
+    """Return the host that a server's address names, if it is the address of one.
+
+    Example:
+        >>> _host("http://localhost:8000"), _host("localhost:8000"), _host("http://localhost:99999")
+        ('localhost', None, None)
+    """
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme == "http" and parts.port != 0
+    except ValueError:  # half an IPv6 address, or a port that is none
+        return None
+    return parts.hostname if known else None

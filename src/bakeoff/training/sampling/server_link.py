@@ -93,7 +93,10 @@ class Link:
                 f"{_message(text)}",
                 answer.status,
             )
-        return json.loads(text) if text.strip() else None
+        try:
+            return json.loads(text) if text.strip() else None
+        except ValueError as error:
+            raise LinkError(f"{self.address} answers {path} as no vLLM server does") from error
 
     def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
         if isinstance(self.address, Path):
