@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -71,6 +72,11 @@ def status(out: Path, algorithm: str) -> dict[str, Any]:
     found = json.loads(path.read_text())
     assert isinstance(found, dict)
     return found
+
+
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to commands in its background, such as these tests."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(true: Callable[[], object], seconds: float) -> None:

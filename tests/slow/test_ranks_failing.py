@@ -13,6 +13,7 @@ from rank_processes import (
     SETTINGS,
     TWO,
     faltering,
+    heed_ctrl_c,
     processes_of,
     rank,
     run,
@@ -84,7 +85,12 @@ def test_a_rank_that_goes_over_the_memory_limit_ends_the_cell_as_out_of_memory(t
 def test_an_interrupted_driver_ends_all_processes_and_the_command_goes_on(tmp_path):
     out = tmp_path / "out"
     command = compare(out, "grpo", "--updates", "100")
-    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    driver = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=heed_ctrl_c,
+    )
     begun(out, "grpo")
 
     driver.send_signal(signal.SIGINT)
