@@ -79,12 +79,14 @@ def run(args: argparse.Namespace) -> int:
     if (limit := size(args.memory)) < 1:
         raise UsageError(f"--memory must be above 0, not {args.memory}")
     experiment = experiment_of(settings)
+    _check_processes(experiment.config, verify="verify" in args)
     if budget_of(experiment.config).kind == "memory":
         raise UsageError("bakeoff fit says what --memory affords: leave --budget out")
-    if "verify" in args and experiment.config.get("processes", 1) > 1:
-        raise UsageError("--verify runs one process, and the settings say several: leave one out")
     environments = with_data(experiment.environments, getattr(args, "data", None))
-    check(experiment := dataclasses.replace(experiment, environments=environments))
+    # no run is started, so whatever would start its processes will do
+    launcher = "local" if experiment.config.get("processes", 1) == 1 else "accelerate"
+    experiment = dataclasses.replace(experiment, environments=environments, launcher=launcher)
+    check(experiment)
     fetch_models({name for name in experiment.models if model_config(name) is None})
     places = experiment.algorithms, experiment.environments, experiment.models
     known = facts(*places, experiment.config)
@@ -95,6 +97,17 @@ def run(args: argparse.Namespace) -> int:
         write_rows(args.out, FIT_COLUMNS, table)
     print(_json(table) if "json" in args else text(found, measured))
     return 0 if any(one.best is not None for one in found) else 1
+
+
+def _check_processes(config: Mapping[str, Any], *, verify: bool) -> None:
+    """Accept settings of processes of which it is foretold what each holds."""
+    if config.get("sharding", "none") != "none":
+        raise UsageError(
+            "what sharded runs hold is foretold of devices, not of --memory: give --devices "
+            f"{config['processes']} --device-memory SIZE"
+        )
+    if verify and config.get("processes", 1) > 1:
+        raise UsageError("--verify runs one process, and the settings say several: leave one out")
 
 
 def _json(table: Sequence[Mapping[str, Any]]) -> str:
