@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -50,6 +51,11 @@ def check(experiment: Experiment) -> None:
     check_processes(experiment)
     if experiment.launcher == "ray" and importlib.util.find_spec("ray") is None:
         raise UsageError("--launcher ray needs ray: pip install 'bakeoff[ray]'")
+    if experiment.launcher == "slurm" and not (experiment.write_only or shutil.which("sbatch")):
+        raise UsageError(
+            "--launcher slurm needs sbatch, which is not on this machine: start it on a login "
+            "node, or add --write-only and submit the script there"
+        )
     running_programs = [name for name in experiment.environments if builds(name)]
     if running_programs:
         check_sandbox(experiment.config.get("sandbox", AUTO_SANDBOX), running_programs)

@@ -20,6 +20,7 @@ from bakeoff.comparisons.running.launchers.slurm_queue import (
     JobState,
     SlurmSilentError,
     states,
+    submit,
 )
 from bakeoff.comparisons.running.launchers.slurm_script import script
 from bakeoff.comparisons.running.launchers.slurm_submission import alone, new, unended
@@ -125,6 +126,28 @@ def test_flags_that_say_nothing_together_are_refused(
 
     assert named in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_machine_without_slurm_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert main(["compare", "--launcher", "slurm", "--out", str(tmp_path / "out")]) == 2
+
+    assert "needs sbatch, which is not on this machine" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_sbatch_says_of_an_option_is_passed_on(slurm: Path) -> None:
+    (slurm / "sbatch").write_text(
+        "#!/bin/sh\necho \"sbatch: option '--partition' requires an argument\" >&2\n"
+        "echo 'Try \"sbatch --help\" for more information' >&2\nexit 1\n"
+    )
+    (slurm / "sbatch").chmod(0o755)
+
+    with pytest.raises(UsageError, match="option '--partition' requires an argument"):
+        submit(slurm / "job.sh")
 
 
 def test_a_config_file_that_was_printed_says_the_same() -> None:

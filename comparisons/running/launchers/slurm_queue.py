@@ -175,5 +175,6 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _complaint(done: subprocess.CompletedProcess[str]) -> str:
-    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    lines = [line for line in said if not line.startswith("Try ")] or said  # the help, after that
     return lines[-1] if lines else f"it ended with {done.returncode}"
