@@ -10,6 +10,7 @@ from typing import Any
 
 from bakeoff.comparisons.running.grid import CellSpec
 from bakeoff.comparisons.running.launchers.ray_node import CellOnNode
+from bakeoff.comparisons.running.ranks import processes
 from bakeoff.errors import UsageError
 from bakeoff.plugins import parse_spec
 
@@ -60,14 +61,13 @@ def needs(cell: CellSpec, node: Node, parallel: int) -> dict[str, float]:
         >>> needs(cells(plan(algorithms=["grpo"]))[0], node, 2)["CPU"]
         8
     """
-    processes = int(cell.config.get("processes", 1))
-    threads = int(cell.config["threads"])
+    ranks, threads = processes(cell), int(cell.config["threads"])
     share = max(1, int(node.has.get("CPU", 0)) // parallel)
     wanted = {"cuda": math.inf, "auto": node.has.get("GPU", 0)}.get(cell.config["device"], 0)
     return {
-        "CPU": threads * processes or share,
-        "GPU": min(wanted, processes),
-        "memory": (cell.memory_limit_bytes or 0) * processes,
+        "CPU": threads * ranks or share,
+        "GPU": min(wanted, ranks),
+        "memory": (cell.memory_limit_bytes or 0) * ranks,
     }
 
 

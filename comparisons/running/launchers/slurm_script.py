@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bakeoff.comparisons.running.launchers.protocol import Order
 from bakeoff.comparisons.running.process import GRACE_S
+from bakeoff.comparisons.running.ranks import processes
 
 NODE_MODULE = "bakeoff.comparisons.running.launchers.slurm_node"
 GPUS = ("gres", "gpus", "gpus-per-node", "gpus-per-task", "tres-per-task")
@@ -65,17 +66,17 @@ def _resources(blocks: Sequence[Sequence[Order]], given: Mapping[str, str]) -> d
     """Return what a job asks for as far as the comparison says it and the user does not."""
     orders = [order for block in blocks for order in block]
     configs = [order.cell.config for order in orders]
-    processes = max(config.get("processes", 1) for config in configs)
+    ranks = max(processes(order.cell) for order in orders)
     found = {}
     if threads := max(config.get("threads", 0) for config in configs):
-        found["cpus-per-task"] = str(threads * processes)
+        found["cpus-per-task"] = str(threads * ranks)
     limits = [order.cell.memory_limit_bytes or 0 for order in orders]
     if max(limits) and not any(key in given for key in MEMORY):
-        found["mem"] = f"{math.ceil(max(limits) / 2**20) * processes + RUNNER_MIB}M"
+        found["mem"] = f"{math.ceil(max(limits) / 2**20) * ranks + RUNNER_MIB}M"
     if any(config.get("device") == "cuda" for config in configs) and not any(
         key in given for key in GPUS
     ):
-        found["gres"] = f"gpu:{processes}"
+        found["gres"] = f"gpu:{ranks}"
     seconds = [
         sum((order.timeout_s or math.inf) + GRACE_S + STARTING_S for order in block)
         for block in blocks
