@@ -57,8 +57,8 @@ def add_running(command: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--launcher",
         metavar="|".join(LAUNCHERS),
-        help="what starts the runs: local one process for each, accelerate --num-processes; ray and "
-        "slurm place them on other machines (default: local)",
+        help="what starts the runs: local one process for each, accelerate --num-processes; ray "
+        "and slurm place them on other machines (default: local)",
     )
     run.add_argument(
         "--accelerate-config", metavar="FILE", help="one of yours, for the launcher accelerate"
