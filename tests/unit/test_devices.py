@@ -14,6 +14,7 @@ from small_world import sampled_batch, small_config, small_model
 from bakeoff.errors import UsageError
 from bakeoff.training.batch import micro_rows
 from bakeoff.training.devices.refusals import asked_sharding, check_launch
+from bakeoff.training.devices.sharding import empty_twin, met
 from bakeoff.training.devices.shards import cut_like, full, here, is_shard
 from bakeoff.training.devices.shares import dealt, share
 from bakeoff.training.devices.world import Ranks, World, launched_size
@@ -75,6 +76,19 @@ def test_one_process_is_alone_whatever_it_says() -> None:
 
     assert tensor.tolist() == [1.0, 1.0]
     assert launched_size({"WORLD_SIZE": "4"}) == 1  # without a rank it is nobody's process
+
+
+def test_a_twin_has_numbers_only_while_it_has_met_its_model() -> None:
+    model = small_model().model
+    model.lm_head.weight = model.model.embed_tokens.weight  # tied, as small models' are
+    twin, tokens = empty_twin(model), torch.arange(3, 9)[None]
+
+    with torch.no_grad(), met(model, twin):
+        gap = (twin(tokens).logits - model(tokens).logits).abs().max()
+        tied = twin.lm_head.weight is twin.model.embed_tokens.weight
+
+    assert (float(gap), tied) == (0.0, True)
+    assert [weight.numel() for weight in twin.parameters()] == [0] * len(list(model.parameters()))
 
 
 def test_what_is_no_shard_is_whole_as_it_is() -> None:

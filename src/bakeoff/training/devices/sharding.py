@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from bakeoff.training.activations import layers
-from bakeoff.training.devices.shards import full
+from bakeoff.training.devices.shards import full, is_shard
 from bakeoff.training.devices.world import World
 from bakeoff.training.ledger import tensor_bytes
 from bakeoff.training.packing.support import packs
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bakeoff.training.models import Models
 
 Found = TypeVar("Found")
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def sharded(models: Models, world: World, config: TrainConfig) -> PreTrainedModel:
@@ -44,12 +45,12 @@ def sharded(models: Models, world: World, config: TrainConfig) -> PreTrainedMode
     critic that is a head on it.
 
     Returns:
-        What samples: the policy, or a copy of it that is whole.
+        What samples: the policy, or a twin that has its weights when they have ``met``.
     """
     policy, critic, reference = models
     if config.sharding == "none":
         return policy
-    twin = copy.deepcopy(policy).requires_grad_(False)
+    twin = empty_twin(policy)
     dtype = weight_type(config.precision)
     for transformer in (policy, reference):
         if transformer is not None:
@@ -73,6 +74,20 @@ def through(module: Any, pass_over: Callable[[], Found]) -> Found:
     """
     made = getattr(module, "passed_over", None)
     return pass_over() if made is None else made(pass_over)
+
+
+def empty_twin(model: Model) -> Model:
+    """Return a copy of a model whose weights have no numbers until they have ``met`` its own.
+
+    Those that are tied in one are tied in the other.
+
+    Example:
+        >>> sum(weight.numel() for weight in empty_twin(nn.Linear(2, 1)).parameters())
+        0
+    """
+    weights = model.parameters()
+    bare = {id(one): nn.Parameter(one.new_empty(0), requires_grad=False) for one in weights}
+    return copy.deepcopy(model, dict[int, Any](bare))  # which takes what is in there as copied
 
 
 @contextmanager
@@ -101,8 +116,6 @@ def _split(module: nn.Module, blocks: list[Any], world: World, dtype: torch.dtyp
         register_fsdp_forward_method,
     )
 
-    for weight in module.parameters():
-        weight.data = weight.data.float()
     rounding = MixedPrecisionPolicy(
         param_dtype=None if dtype == torch.float32 else dtype,
         reduce_dtype=torch.float32,
@@ -110,6 +123,9 @@ def _split(module: nn.Module, blocks: list[Any], world: World, dtype: torch.dtyp
     )
     mesh = _mesh(next(module.parameters()).device.type, world.size)
     for part in [*blocks, module]:
+        for weight in part.parameters():
+            if not is_shard(weight):
+                weight.data = weight.data.float()
         # the outermost too, whose weights would stay, as they were, after a pass without gradient
         sharded: Any = fully_shard(part, mesh=mesh, mp_policy=rounding, reshard_after_forward=True)
         sharded.set_gradient_divide_factor(1.0)

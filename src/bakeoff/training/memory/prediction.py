@@ -130,20 +130,12 @@ def models_of(run: Run) -> Components:
 def at_start(run: Run) -> int:
     """Return the bytes of the models of a sharded run before they are split; 0: they never are.
 
-    Each process has all of them whole then, and a copy of the policy that is to sample; the policy
-    is made fp32 first.
+    Each process has all of them whole then, and splits them layer by layer.
     """
     if not run.spread.sharded:
         return 0
-    held = _weights(run)[0]
-    policy = sum(weight.numbers for weight in held["policy"])
-    others = sum(
-        weight.numbers * weight.itemsize
-        for name, weights in held.items()
-        for weight in weights
-        if name != "policy"
-    )
-    return 4 * policy + others + run.item * policy
+    held = _weights(run)[0].values()
+    return sum(weight.numbers * weight.itemsize for weights in held for weight in weights)
 
 
 def _weights(run: Run) -> tuple[dict[str, list[Weight]], dict[str, list[Weight]]]:
