@@ -26,6 +26,14 @@ ALGORITHMS = {
     "further rounds": Run("further rounds", "dapo"),
     "corrected": Run("corrected", "grpo:mismatch=token_truncated"),
     "several turns": Run("several turns", environment="HigherLower"),
+    "old samples": Run(
+        "old samples",
+        "ppo:mismatch=token_truncated",
+        {"staleness": 1, "curriculum": "adaptive", "updates": 4},
+    ),
+    "fewer items than ranks": Run(
+        "fewer items than ranks", "remax", {"prompts_per_update": 1, "eval_items": 1}
+    ),
     "recomputed": Run("recomputed", knobs={"recompute": "layers"}),
 }
 WHOLE = {
