@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bakeoff.comparisons.commands.flags import parse
-from bakeoff.comparisons.commands.run_flags import TRAIN_CHECKPOINT_EVERY
 from bakeoff.errors import UsageError, unknown
 from bakeoff.plugins import see_current_folder
 
@@ -62,8 +61,11 @@ def main(argv: Sequence[str] | None = None, *, cell: Sequence[str] | None = None
 
 def compare(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
     """Run a grid and print what came out."""
+    from bakeoff.comparisons.commands import runs
     from bakeoff.comparisons.fitting.budget import afforded
+    from bakeoff.comparisons.running.ranks import check_alone
 
+    check_alone("compare")
     experiment = _experiment(args, {})
     if "tuned" in args:
         from bakeoff.comparisons.tuning.tuned import with_tuned
@@ -71,16 +73,21 @@ def compare(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
         experiment = with_tuned(experiment, args.tuned)
     experiment = afforded(experiment)
     if "print_config" in args:
-        return _print_config(experiment)
-    return _run(experiment, args, cell)
+        return runs.print_config(experiment)
+    return runs.run(experiment, args, cell)
 
 
 def tune(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
     """Try settings for every algorithm, and say which a comparison is to have."""
     from bakeoff.comparisons.commands import tune_command
+    from bakeoff.comparisons.running.ranks import check_alone
 
+    check_alone("tune")
     args.seeds = tune_command.seeds(args)
-    return tune_command.run(_experiment(args, {}, prefix="tune-"), args, cell)
+    experiment = _experiment(args, {}, prefix="tune-")
+    if experiment.write_only:
+        raise UsageError("--write-only is for one comparison; bakeoff tune runs one for each trial")
+    return tune_command.run(experiment, args, cell)
 
 
 def fit(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
@@ -92,26 +99,10 @@ def fit(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
 
 def train(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
     """Run one cell, and say where its table and its model are."""
-    from bakeoff.comparisons.fitting.budget import afforded
-    from bakeoff.comparisons.running.folder import place, settle
-    from bakeoff.comparisons.running.grid import cells
+    from bakeoff.comparisons.commands import train_command
 
-    if "seeds" in args:
-        args.seeds = args.seeds + ","  # one seed, not so many
-    every = TRAIN_CHECKPOINT_EVERY
-    defaults = {"algorithms": "grpo", "seeds": [0], "checkpoint_every": every, "audit": False}
-    experiment = _experiment(args, defaults, prefix="train-")
-    if len(cells(experiment)) != 1:
-        raise UsageError("bakeoff train runs one cell; bakeoff compare runs many")
-    experiment = afforded(experiment)
-    if "print_config" in args:
-        return _print_config(experiment)
-    code = _run(experiment, args, cell)
-    folder = place(experiment.out, cells(settle(experiment))[0])
-    print(f"\ntable: {folder / 'curves.csv'}")
-    if (folder / "model").is_dir():
-        print(f"model: {folder / 'model'}")
-    return code
+    experiment = _experiment(args, train_command.defaults(args), prefix="train-")
+    return train_command.run(experiment, args, cell)
 
 
 def report(args: argparse.Namespace, cell: Sequence[str] | None) -> int:
@@ -229,26 +220,6 @@ def _experiment(args: argparse.Namespace, defaults: dict[str, Any], prefix: str 
         names = [*experiment.algorithms, *environments] if prefix else environments
         settings["out"] = default_out(names, experiment.models, prefix.rstrip("-"))
     return experiment_of(settings)
-
-
-def _run(experiment: Experiment, args: argparse.Namespace, cell: Sequence[str] | None) -> int:
-    from bakeoff.comparisons.report import report as reports
-    from bakeoff.comparisons.running import driver
-
-    command = driver.CELL_COMMAND if cell is None else cell
-    only, stale = getattr(args, "only", None), getattr(args, "stale", None)
-    driver.run(experiment, only=only, stale=stale, quiet="quiet" in args, command=command)
-    print(reports.console(experiment.out))
-    return 0 if "ok" in driver.statuses(experiment) else 1
-
-
-def _print_config(experiment: Experiment) -> int:
-    from bakeoff.comparisons.running.checks import check
-    from bakeoff.comparisons.settings import config_text
-
-    check(experiment)
-    print(config_text(experiment), end="")
-    return 0
 
 
 def _print_table(rows: Iterable[tuple[str, str]]) -> None:

@@ -175,17 +175,22 @@ def compare(
             or ``rerun``; by default such a folder is refused.
         quiet: say nothing while it runs.
         **knobs: ``memory_limit`` (bytes), ``cell_timeout`` (seconds), ``max_parallel``, and every
-            knob of ``bakeoff.training.config``: ``updates=10``; ``control=False``: no A/A control;
+            knob of ``bakeoff.training.config``: ``updates=10``; ``launcher="accelerate"`` with
+            ``processes=2``: two processes for each run; ``control=False``: no A/A control;
             ``audit=False``: no counting of memory and FLOPs in short runs of their own;
             ``own`` and ``own_reason``: knobs that one algorithm alone gets, and why.
 
     Raises:
-        UsageError: something asked for does not exist or is out of its range.
+        UsageError: something asked for does not exist or is out of its range, or this is one of
+            several processes that a launcher started.
     """
     from bakeoff.comparisons.fitting.budget import afforded
     from bakeoff.comparisons.running.driver import run
     from bakeoff.comparisons.running.grid import plan
+    from bakeoff.comparisons.running.ranks import check_alone
     from bakeoff.comparisons.tuning.tuned import with_tuned
+
+    check_alone("compare")
 
     asked = plan(
         algorithms=algorithms,

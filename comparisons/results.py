@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bakeoff.comparisons.running.ranks import failure_in, reason
 from bakeoff.comparisons.schema import RAW_TABLES, RUNS_COLUMNS, SCHEMA_VERSION, STATUSES
 from bakeoff.comparisons.tables import read_json_lines, read_rows
 from bakeoff.errors import UsageError
@@ -27,7 +28,7 @@ NUMBERS = {
         *("train_wall_s", "wall_s", "train_flops"),
     ),
     "phases.csv": ("update", "wall_s", "tokens", "peak_bytes"),
-    "memory.csv": ("bytes_at_peak", "bytes_max", "bytes_predicted"),
+    "memory.csv": ("rank", "bytes_at_peak", "bytes_max", "bytes_predicted"),
     "evals.csv": ("update", "score", "tokens"),
 }
 """Columns of the raw tables that the derived tables calculate with."""
@@ -36,12 +37,14 @@ RUN_NUMBERS = (
     "train_s",
     "cpu_s",
     "peak_rss_bytes",
+    "peak_rss_total_bytes",
     "peak_device_allocated_bytes",
     "train_flops",
     "completion_tokens",
     "trained_tokens",
     "params_critic",
     "params_reference",
+    "n_devices",
     "threads",
     "load_avg_start",
     *("repeat", "parallel", "attempt", "exit_code", "budget_value", "predicted_peak_bytes"),
@@ -205,6 +208,8 @@ def _run(folder: Path, *, at_work: bool) -> Row | None:
         row |= {k: v for k, v in status.items() if k in RUNS_COLUMNS and v is not None}
     elif not at_work and any((folder / name).exists() for name in BEGUN):
         row |= {"status": "interrupted", "error_message": "it was started and has not ended"}
+        if (failure := failure_in(folder)) is not None:
+            row |= {"error_type": failure["error_type"], "error_message": reason(failure)}
     else:
         return None
     if row["schema_version"] != SCHEMA_VERSION:

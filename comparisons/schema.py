@@ -17,6 +17,7 @@ STATUSES = ("ok", "oom", "timeout", "diverged", "error", "interrupted")
 
 PHASES = (
     "rollout",
+    "rollout_wait",
     "reward",
     "old_logprob",
     "ref_logprob",
@@ -59,10 +60,11 @@ RUNS_COLUMNS = _names("""
     wall_s setup_s train_s eval_s cpu_s
     updates prompts completions prompt_tokens completion_tokens trained_tokens unscored_completions
     train_flops flops_method reward_initial reward_final reward_best eval_score eval_items
-    peak_rss_bytes peak_device_allocated_bytes peak_device_reserved_bytes peak_live_tensor_bytes
-    predicted_peak_bytes params_policy params_critic params_reference
+    peak_rss_bytes peak_rss_total_bytes peak_device_allocated_bytes peak_device_reserved_bytes
+    peak_live_tensor_bytes predicted_peak_bytes params_policy params_critic params_reference
     params_trainable
-    dtype device device_name n_devices threads parallel host_id os python torch transformers
+    dtype device device_name n_devices threads omp_num_threads parallel
+    host_id os python torch transformers
     package_version git_sha git_dirty load_avg_start attempt
 """)
 
@@ -116,6 +118,12 @@ FLOPS_COLUMNS = _names("""
 FIT_COLUMNS = _names("""
     algorithm environment model vary value limit_bytes fits peak_phase component bytes_predicted
     bytes_measured
+""")
+
+PLAN_COLUMNS = _names("""
+    algorithm model parameters critic precision devices sharding sampler_devices device_bytes
+    usable_bytes fits reason refused start_bytes micro_batch largest_micro_batch
+    largest_sample_batch device peak_phase component bytes_predicted basis
 """)
 
 CONTAMINATION_COLUMNS = _names("""

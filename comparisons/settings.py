@@ -1,9 +1,9 @@
 """From what a person wrote, in flags or in a ``--config`` file, to a checked comparison.
 
 A config file is flat YAML: the keys ``algorithms``, ``environments``, ``models``, ``seeds``,
-``out``, ``memory_limit``, ``cell_timeout``, ``trackers``, ``control``, ``own`` (settings of single
-algorithms, ``{ppo: {learning_rate: 1e-4}}``) with ``own_reason``, and every knob of
-``bakeoff.training.config``.
+``out``, ``memory_limit``, ``cell_timeout``, ``launcher``, ``accelerate_config``, ``trackers``,
+``control``, ``own`` (settings of single algorithms, ``{ppo: {learning_rate: 1e-4}}``) with
+``own_reason``, and every knob of ``bakeoff.training.config``.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def experiment_of(settings: Mapping[str, Any]) -> Experiment:
         "cell_timeout": _seconds,
         "max_parallel": _count,
         "out": _folder,
+        "accelerate_config": _file,
         "own": _own,
     }
     for key, read in readers.items():
@@ -92,6 +93,7 @@ def config_text(experiment: Experiment) -> str:
     values |= {key: list(values[key]) for key in lists}
     defaults = {name: knob.default for name, knob in knobs().items()}
     values["own"] = {name: dict(own) for name, own in experiment.own.items()}
+    values["slurm"] = dict(experiment.slurm)
     values |= {"out": str(experiment.out), **defaults, **experiment.config}
     if experiment.memory_limit is not None:
         values["memory_limit"] = size_text(experiment.memory_limit)
@@ -151,6 +153,11 @@ def _folder(value: object) -> Path:
     if not isinstance(value, str | Path) or "\0" in str(value) or not str(value):
         raise UsageError(f"out must be a folder's name, not {value!r}")
     return Path(value).expanduser()
+
+
+def _file(value: object) -> object:
+    """Return a file's name as it can be found from any folder."""
+    return str(Path(value).expanduser().resolve()) if isinstance(value, str | Path) else value
 
 
 def _own(value: object) -> dict[str, dict[str, Any]]:

@@ -85,6 +85,8 @@ class Script:
         decoding: Decoding,
         seed: int,
         finished: Finished | None = None,
+        *,
+        first: int = 0,
     ) -> list[Completion]:
         self.contexts.append(list(prompts))
         contexts = [prompt for prompt in prompts for _ in range(n)]

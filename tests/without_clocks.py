@@ -13,7 +13,7 @@ def words(text: str) -> list[str]:
 CLOCKS = {
     "runs.csv": words("""
         started_utc ended_utc wall_s setup_s train_s eval_s cpu_s peak_rss_bytes
-        predicted_peak_bytes load_avg_start attempt
+        peak_rss_total_bytes predicted_peak_bytes load_avg_start attempt
     """),
     "curves.csv": words("train_wall_s wall_s peak_rss_bytes"),
     "phases.csv": words("wall_s cpu_s warmup peak_bytes"),

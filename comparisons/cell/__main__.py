@@ -28,12 +28,12 @@ def main(argv: list[str] | None = None) -> int:
         "--group-size", type=int, default=2, help="with --check: what they will get"
     )
     parser.add_argument("--updates", type=int, default=40, help="with --check: the same")
-    parser.add_argument("--sampler", default="builtin", help="with --check: the same")
+    parser.add_argument("--corrected", action="store_true", help="with --check: the same")
     args = parser.parse_args(argv)
     # a user's own modules come last: a datasets.py in the folder may not stand in for the library
     sys.path.append(os.getcwd())
     if args.check:
-        return check(args.check, args.group_size, args.updates, args.sampler)
+        return check(args.check, args.group_size, args.updates, corrected=args.corrected)
     if args.sizes:
         return sizes(args.sizes)
     if args.folder is None:

@@ -25,5 +25,14 @@ def how_it_failed(error: Exception) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return an exception's text, on one line of bounded length."""
-    return " ".join(str(error).split())[:500] or type(error).__name__
+    """Return an exception's text and notes, on one line of bounded length.
+
+    Example:
+        >>> error = ValueError("no such item")
+        >>> error.add_note("on rank 1")
+        >>> first_line(error)
+        'no such item (on rank 1)'
+    """
+    text = " ".join(str(error).split())[:500] or type(error).__name__
+    notes = getattr(error, "__notes__", ())
+    return f"{text} ({'; '.join(notes)})" if notes else text

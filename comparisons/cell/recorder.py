@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WARMUP_UPDATES = 1
 """The first update allocates and warms caches: its phases are kept, and marked."""
 
-OF_SAMPLING = ("completions/", "groups/", "overlap/", "refill/", "reward_seconds/")
+OF_SAMPLING = ("completions/", "groups/", "overlap/", "refill/", "reward_seconds/", "staleness/")
 """What the names of metrics begin with that are over all completions of an update."""
 
 
@@ -36,7 +36,6 @@ class Recorder:
         updates: int,
         *,
         started: float,
-        earlier_cpu_s: float = 0.0,
     ) -> None:
         """Record in ``folder`` what the cell of ``spec`` reports.
 
@@ -46,10 +45,9 @@ class Recorder:
             updates: how many there will be.
             started: when the cell was started, by ``time.perf_counter``; earlier by the time that
                 attempts before this one took.
-            earlier_cpu_s: CPU seconds of those attempts.
         """
         self.folder, self.spec, self.updates = folder, spec, updates
-        self.started, self.earlier_cpu_s = started, earlier_cpu_s
+        self.started = started
         self.totals: dict[str, Any] = {}
         self.warm_after = WARMUP_UPDATES
         self._rewards: list[float] = []
@@ -75,8 +73,16 @@ class Recorder:
             kept_lines = [f"{line}\n" for line in lines if _update_of(line) <= (update or 0)]
             replace_file(path, "".join(kept_lines).encode())
 
-    def write(self, report: Report, peak_rss_bytes: int) -> list[dict[str, Any]]:
-        """Append the rows of one report, replace ``progress.json``; return the rows of curves."""
+    def write(
+        self, report: Report, peak_rss_bytes: int, used: Mapping[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """Append the rows of one report, replace ``progress.json``; return the rows of curves.
+
+        Args:
+            report: of an update.
+            peak_rss_bytes: the highest mark so far.
+            used: what else has been used so far, for the next attempt if there is one.
+        """
         curves = self._curves(report, peak_rss_bytes)
         append_rows(self.folder / "curves.csv", RAW_TABLES["curves.csv"], curves)
         self._write_phases(report)
@@ -85,7 +91,7 @@ class Recorder:
             for sample in [*report.samples, *report.eval_samples[: len(report.samples)]]:
                 file.write(json.dumps(self._sample(report.update, sample)) + "\n")
         self._count(report)
-        self._write_progress(report, peak_rss_bytes)
+        self._write_progress(report, {"peak_rss_bytes": peak_rss_bytes or None, **(used or {})})
         return curves
 
     def _curves(self, report: Report, peak_rss_bytes: int) -> list[dict[str, Any]]:
@@ -160,6 +166,7 @@ class Recorder:
             "score": sample.score.value,
             "parts": dict(sample.score.parts),
             "truncated": sample.completion.truncated,
+            **({} if sample.version is None else {"policy_update": sample.version}),
             **({"reason": sample.score.reason} if sample.score.reason else {}),
         }
 
@@ -192,7 +199,7 @@ class Recorder:
             self.totals["eval_score"] = float(scores[-1]["value"])
             self.totals["eval_items"] = int(scores[-1]["n"])
 
-    def _write_progress(self, report: Report, peak_rss_bytes: int) -> None:
+    def _write_progress(self, report: Report, used: Mapping[str, Any]) -> None:
         counters = report.counters
         seconds, tokens = counters.train_s, counters.completion_tokens
         write_json(
@@ -207,8 +214,7 @@ class Recorder:
                 "completion_tokens": tokens,
                 "tokens_per_s": tokens / seconds if seconds and tokens else None,
                 "elapsed_s": time.perf_counter() - self.started,
-                "cpu_s": self.earlier_cpu_s + time.process_time(),
-                "peak_rss_bytes": peak_rss_bytes or None,
+                **used,
             },
         )
 

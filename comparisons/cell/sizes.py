@@ -54,8 +54,9 @@ def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
     from bakeoff.training.packing.products import BF16
 
     config = train_config(request["config"])
-    corrected = config.sampler != "builtin"
-    made = {spec: algorithms.make(spec, corrected=corrected) for spec in request["algorithms"]}
+    made = {
+        spec: algorithms.make(spec, corrected=config.corrected) for spec in request["algorithms"]
+    }
     environments = {spec: envs.make(spec) for spec in request["environments"]}
     baseline = baseline_bytes(made.values(), config)
     cpu = config.device == "cpu" or not torch.cuda.is_available()
@@ -86,9 +87,9 @@ def foreseen(
         environment: where its prompts come from.
         baseline: bytes of the process before it had a model; 0: not on a CPU.
     """
-    from bakeoff.training.memory.prediction import Run, predicted
+    from bakeoff.training.memory.prediction import predicted
     from bakeoff.training.memory.sizes import model_sizes
-    from bakeoff.training.memory.workload import Lengths, Machine, Needs
+    from bakeoff.training.memory.workload import Lengths, Machine, Needs, Run
     from bakeoff.training.packing.products import BF16
     from bakeoff.training.packing.support import packs
 

@@ -8,13 +8,13 @@ from bakeoff.comparisons.cell.failures import first_line
 from bakeoff.errors import UsageError
 
 
-def check(specs: list[str], group_size: int, updates: int, sampler: str = "builtin") -> int:
+def check(specs: list[str], group_size: int, updates: int, *, corrected: bool = False) -> int:
     """Verify algorithm specs; print one line and return 2 if one is wrong."""
     from bakeoff import algorithms, models
 
     for spec in specs:
         try:
-            algorithm = algorithms.make(spec, corrected=sampler != "builtin")
+            algorithm = algorithms.make(spec, corrected=corrected)
             if algorithm.critic is not None and algorithm.critic.kind == "lora":
                 models.require_peft(spec)
         except UsageError as error:

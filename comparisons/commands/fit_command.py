@@ -1,4 +1,7 @@
-"""``bakeoff fit``: the largest group, batch, reply or model that fits in a given memory."""
+"""``bakeoff fit``: the largest group, batch, reply or model that fits in a given memory.
+
+With ``--devices`` or ``--device-memory`` it plans (``plan_command``).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bakeoff.comparisons.commands import plan_command
 from bakeoff.errors import UsageError, unknown
 from bakeoff.plugins import see_current_folder
 
@@ -16,9 +20,12 @@ EXAMPLES = """examples:
   bakeoff fit --memory 2GiB
   bakeoff fit --memory 6GiB --algorithms grpo,ppo --model smollm2 --vary max_new_tokens
   bakeoff fit --memory 4GiB --vary model --model tiny --model smollm2
-  bakeoff fit --memory 1GiB --algorithms grpo,ppo --verify --out fit.csv"""
+  bakeoff fit --memory 1GiB --algorithms grpo,ppo --verify --out fit.csv
+  bakeoff fit --model qwen2.5-7b --device-memory 80GiB --precision bf16
+  bakeoff fit --model llama-3.1-70b --devices 8,16,32 --device-memory 80GiB --precision bf16
+"""
 
-OWN = ("command", "data", "memory", "vary", "verify", "out", "json")
+OWN = ("command", "data", "memory", "vary", "verify", "out", "json", *plan_command.FLAGS)
 """Flags that are no settings of a run."""
 
 
@@ -38,6 +45,7 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--out", type=Path, metavar="FILE", help="write a CSV table")
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    plan_command.add_flags(command)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,8 +56,8 @@ def run(args: argparse.Namespace) -> int:
     from bakeoff.comparisons.fitting.fit import VARIED, fits
     from bakeoff.comparisons.fitting.table import rows
     from bakeoff.comparisons.fitting.text import text
-    from bakeoff.comparisons.running.checks import check, with_data
-    from bakeoff.comparisons.running.driver import CELL_COMMAND, fetch_models
+    from bakeoff.comparisons.running.checks import check, fetch_models, with_data
+    from bakeoff.comparisons.running.driver import CELL_COMMAND
     from bakeoff.comparisons.running.grid import config_of
     from bakeoff.comparisons.schema import FIT_COLUMNS
     from bakeoff.comparisons.settings import experiment_of
@@ -58,6 +66,11 @@ def run(args: argparse.Namespace) -> int:
     from bakeoff.training.memory.sizes import model_config
 
     see_current_folder()
+    settings = {name: value for name, value in vars(args).items() if name not in OWN}
+    if "out" in args and (args.out.is_dir() or not args.out.parent.is_dir()):
+        raise UsageError(f"--out {args.out} cannot be written: give a file in a folder that exists")
+    if plan_command.asked(args):
+        return plan_command.run(args, settings, getattr(args, "out", None))
     vary = getattr(args, "vary", "group_size")
     if vary not in VARIED:
         raise unknown("--vary", vary, VARIED)
@@ -65,13 +78,15 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("say how much memory there is: bakeoff fit --memory 6GiB")
     if (limit := size(args.memory)) < 1:
         raise UsageError(f"--memory must be above 0, not {args.memory}")
-    if "out" in args and (args.out.is_dir() or not args.out.parent.is_dir()):
-        raise UsageError(f"--out {args.out} cannot be written: give a file in a folder that exists")
-    experiment = experiment_of({k: v for k, v in vars(args).items() if k not in OWN})
+    experiment = experiment_of(settings)
+    _check_processes(experiment.config, verify="verify" in args)
     if budget_of(experiment.config).kind == "memory":
         raise UsageError("bakeoff fit says what --memory affords: leave --budget out")
     environments = with_data(experiment.environments, getattr(args, "data", None))
-    check(experiment := dataclasses.replace(experiment, environments=environments))
+    # no run is started, so whatever would start its processes will do
+    launcher = "local" if experiment.config.get("processes", 1) == 1 else "accelerate"
+    experiment = dataclasses.replace(experiment, environments=environments, launcher=launcher)
+    check(experiment)
     fetch_models({name for name in experiment.models if model_config(name) is None})
     places = experiment.algorithms, experiment.environments, experiment.models
     known = facts(*places, experiment.config)
@@ -82,6 +97,17 @@ def run(args: argparse.Namespace) -> int:
         write_rows(args.out, FIT_COLUMNS, table)
     print(_json(table) if "json" in args else text(found, measured))
     return 0 if any(one.best is not None for one in found) else 1
+
+
+def _check_processes(config: Mapping[str, Any], *, verify: bool) -> None:
+    """Accept settings of processes of which it is foretold what each holds."""
+    if config.get("sharding", "none") != "none":
+        raise UsageError(
+            "what sharded runs hold is foretold of devices, not of --memory: give --devices "
+            f"{config['processes']} --device-memory SIZE"
+        )
+    if verify and config.get("processes", 1) > 1:
+        raise UsageError("--verify runs one process, and the settings say several: leave one out")
 
 
 def _json(table: Sequence[Mapping[str, Any]]) -> str:

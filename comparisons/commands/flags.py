@@ -41,8 +41,10 @@ EPILOGS = {
 The same command again goes on where it was stopped.""",
     "tune": tune_command.EXAMPLES,
     "fit": fit_command.EXAMPLES,
-    "train": """example:
+    "train": """examples:
   bakeoff train --algorithm ppo --env bakeoff/Arithmetic-v0:level=3 --updates 100 --seed 1
+  torchrun --nproc-per-node 2 -m bakeoff train
+      one run of two processes, as is bakeoff train --launcher accelerate --num-processes 2
 The same command again goes on from the last checkpoint.""",
     "report": """examples:
   bakeoff report results/arithmetic-v0-tiny

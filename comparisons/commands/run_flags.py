@@ -6,10 +6,14 @@ import argparse
 from pathlib import Path
 
 from bakeoff.comparisons.cell.trackers.registry import TRACKERS
+from bakeoff.comparisons.running.given import LAUNCHERS
 from bakeoff.training.config import knobs
 
 TRAIN_CHECKPOINT_EVERY = 20
 """Updates between checkpoints of ``bakeoff train``: it is there for the model, too."""
+
+ALSO = {"processes": ("--num-processes",)}
+"""Flags that have a second name: the one that accelerate gives them."""
 
 
 def add_algorithms(what: argparse._ArgumentGroup) -> None:
@@ -50,6 +54,29 @@ def add_running(command: argparse.ArgumentParser) -> None:
     run.add_argument("--out", metavar="DIR", help="results folder (default: results/...)")
     run.add_argument("--memory-limit", metavar="SIZE", help="end a run that holds more: 8GiB")
     run.add_argument("--cell-timeout", metavar="SECONDS", help="end a run that takes longer")
+    run.add_argument(
+        "--launcher",
+        metavar="|".join(LAUNCHERS),
+        help="what starts the runs: local one process for each, accelerate --num-processes; ray "
+        "and slurm place them on other machines (default: local)",
+    )
+    run.add_argument(
+        "--accelerate-config", metavar="FILE", help="one of yours, for the launcher accelerate"
+    )
+    run.add_argument(
+        "--ray-address", metavar="ADDRESS", help="of the Ray cluster (default: this machine's)"
+    )
+    run.add_argument(
+        "--slurm",
+        action="append",
+        metavar="KEY=VALUE",
+        help="option of sbatch, such as partition=gpu; repeatable",
+    )
+    run.add_argument(
+        "--write-only",
+        action="store_true",
+        help="write the script for sbatch, and submit nothing",
+    )
     run.add_argument("--only", metavar="failed", help="run what failed once more, nothing else")
     run.add_argument(
         "--stale",
@@ -79,10 +106,12 @@ def add_settings(command: argparse.ArgumentParser) -> None:
         if command.prog.endswith(" train") and name == "checkpoint_every":
             default = TRAIN_CHECKPOINT_EVERY
         kind = str(knob.type).partition(" | ")[0]
+        word = "KIND=VALUE" if name == "budget" else name.rpartition("_")[2].upper()
         shown = "" if default is None else f" (default: {default})"
+        flags = [f"--{name.replace('_', '-')}", *ALSO.get(name, ())]
         settings.add_argument(
-            f"--{name.replace('_', '-')}",
+            *flags,
             dest=name,
-            metavar="|".join(choices) or {"int": "N", "float": "X"}.get(kind, "KIND=VALUE"),
+            metavar="|".join(choices) or {"int": "N", "float": "X"}.get(kind, word),
             help=f"{knob.metadata['help']}{shown}".replace("%", "%%"),
         )

@@ -29,11 +29,14 @@ def afforded(experiment: Experiment, ask: Callable[..., Facts] = facts) -> Exper
         ask: finds the facts of algorithms, environments, models and knobs.
 
     Raises:
-        UsageError: an algorithm cannot afford any group, or has a group of its own already.
+        UsageError: an algorithm cannot afford any group, or has a group of its own already; or runs
+            are sharded.
     """
     budget = budget_of(experiment.config)
     if budget.kind != "memory":
         return experiment
+    if experiment.config.get("sharding", "none") != "none":
+        raise UsageError(f"budget {budget} needs what a run holds, not foretold of sharded ones")
     experiment = _before(experiment, f"budget {budget}")
     for name, values in experiment.own.items():
         if "group_size" in values:

@@ -15,9 +15,8 @@ from typing import Any
 from bakeoff.comparisons.running.checks import CELL_MODULE, last_line
 from bakeoff.errors import UsageError
 from bakeoff.training.config import train_config
-from bakeoff.training.memory.prediction import Run
 from bakeoff.training.memory.sizes import LIKE_LLAMA, ModelSizes
-from bakeoff.training.memory.workload import Lengths, Machine, Needs
+from bakeoff.training.memory.workload import Lengths, Machine, Needs, Run
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,10 @@ def command(results: Results) -> str:
     at_a_time = max(int(run["parallel"] or 1) for run in results.runs)
     if at_a_time > 1:
         words += ["--max-parallel", str(at_a_time)]
+    if asked.get("launcher", "local") != "local":
+        words += ["--launcher", asked["launcher"]]
+    if asked.get("accelerate_config") is not None:
+        words += ["--accelerate-config", asked["accelerate_config"]]
     if asked.get("memory_limit") is not None:
         words += ["--memory-limit", size_text(asked["memory_limit"])]
     if asked.get("cell_timeout") is not None:

@@ -23,7 +23,7 @@ FOLDER = "audits"
 
 PLACE = ("environment", "model", "algorithm")
 
-MACHINE = ("host_id", "device_name", "threads", "dtype")
+MACHINE = ("host_id", "device_name", "n_devices", "threads", "dtype")
 """What a timed run shares with an audit whose rate it is measured by."""
 
 UPDATES = ("update_policy", "update_critic")

@@ -24,6 +24,7 @@ HELD = {
     "params_policy": "policy parameters",
     "dtype": "number type",
     "device_name": "device",
+    "n_devices": "processes",
     "threads": "threads",
     "host_id": "machine",
     "package_version": "bakeoff",
@@ -259,7 +260,8 @@ def noise(runs: Sequence[Row]) -> str | None:
         runs: the rows of ``runs.csv`` for one environment and model.
     """
     loads = [load for run in runs if (load := number(run["load_avg_start"])) is not None]
-    threads = max((number(run["threads"]) or 0.0 for run in runs), default=0.0)
+    each = ((number(run["threads"]) or 0.0) * (number(run["n_devices"]) or 1.0) for run in runs)
+    threads = max(each, default=0.0)
     if not loads or not threads or max(loads) <= threads + 1:
         return None
     return (

@@ -174,9 +174,29 @@ def _totals(run: Row) -> dict[str, float]:
     return values
 
 
-def _memory(memory: Sequence[Mapping[str, str]]) -> dict[str, float]:
-    values: dict[str, float] = {}
+def by_rank(memory: Sequence[Mapping[str, str]]) -> list[list[Mapping[str, str]]]:
+    """Return the rows of ``memory.csv`` of one run by rank, the rank with the highest peak first.
+
+    Example:
+        >>> rows = [{"rank": "0", "bytes_at_peak": "7"}, {"rank": "1", "bytes_at_peak": "9"}]
+        >>> [found[0]["rank"] for found in by_rank(rows)]
+        ['1', '0']
+    """
+    found: dict[str, list[Mapping[str, str]]] = {}
     for row in memory:
+        found.setdefault(row["rank"], []).append(row)
+    return sorted(found.values(), key=held_at_peak, reverse=True)
+
+
+def held_at_peak(memory: Sequence[Mapping[str, str]]) -> float:
+    """Return what the components of one rank add up to at its peak, in bytes."""
+    return sum(number(row["bytes_at_peak"]) or 0.0 for row in memory)
+
+
+def _memory(memory: Sequence[Mapping[str, str]]) -> dict[str, float]:
+    """Return what the components held on the rank whose peak was the highest."""
+    values: dict[str, float] = {}
+    for row in next(iter(by_rank(memory)), ()):
         for key, column in (("memory", "bytes_at_peak"), ("memory_max", "bytes_max")):
             if (value := number(row[column])) is not None:
                 name = f"{key}/{row['component']}"

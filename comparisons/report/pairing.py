@@ -15,7 +15,7 @@ from bakeoff.comparisons.report.axes import Reading
 from bakeoff.comparisons.report.measures import MEASURES
 from bakeoff.comparisons.results import Row, groups
 
-SAME_MACHINE = ("device_name", "threads", "dtype", "host_id")
+SAME_MACHINE = ("device_name", "n_devices", "threads", "dtype", "host_id")
 """What the two runs of a pair must share where seconds or bytes are compared."""
 
 TIMED = ("s", "tokens/s")

@@ -40,7 +40,14 @@ def cautions(results: Results) -> list[str]:
     Args:
         results: the cells' rows.
     """
-    return [NO_SANDBOX] if any(_sandbox(run) == "none" for run in results.runs) else []
+    found = [NO_SANDBOX] if any(_sandbox(run) == "none" for run in results.runs) else []
+    devices = sorted({str(run["device_name"]) for run in results.runs if run["device_name"]})
+    if len(devices) > 1:
+        found.append(
+            f"the runs are of different hardware ({', '.join(devices)}): times and bytes are "
+            "compared within a seed alone, and their means are of all of it"
+        )
+    return found
 
 
 def failures(results: Results) -> list[str]:

@@ -45,6 +45,7 @@ COMPONENT_COLOURS = {
 
 PHASE_COLOURS = {
     "rollout": "#009E73",
+    "rollout_wait": "#8FD3BF",
     "reward": "#F0E442",
     "old_logprob": "#56B4E9",
     "ref_logprob": "#CC79A7",

@@ -17,6 +17,7 @@ from typing import Any
 from bakeoff.comparisons.running.content import resumed
 from bakeoff.comparisons.running.folder import place, read_json, status, write_json
 from bakeoff.comparisons.running.grid import CellSpec
+from bakeoff.comparisons.running.ranks import FAILURE
 from bakeoff.errors import UsageError, unknown
 
 RESUMABLE = ("interrupted", "timeout", "oom")
@@ -111,7 +112,8 @@ def prepare(out: Path, cell: CellSpec) -> CellSpec:
     elif not _resumable(ended):
         _clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "status.json").unlink(missing_ok=True)
+    for ending in ("status.json", FAILURE):
+        (folder / ending).unlink(missing_ok=True)
     for torn in (*folder.glob(".*.part"), *folder.glob(".*.partial")):
         torn.unlink()  # left by a process that was killed while it wrote
     goes_on = any(folder.glob("checkpoint*"))

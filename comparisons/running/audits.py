@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from bakeoff.comparisons.running import folder
 from bakeoff.comparisons.running.content import with_content
 from bakeoff.comparisons.running.endings import status_of_killed
 from bakeoff.comparisons.running.grid import CellSpec, Experiment, cells
-from bakeoff.comparisons.running.process import watch
+from bakeoff.comparisons.running.launchers.protocol import Order, Started
+from bakeoff.comparisons.running.process import POLL_S, Ending
 from bakeoff.comparisons.running.progress import Screen, duration
-from bakeoff.comparisons.running.work import Site, variables
+from bakeoff.comparisons.running.work import Site
 from bakeoff.errors import UsageError
 
 FOLDER = "audits"
@@ -30,8 +32,11 @@ SETTINGS: Mapping[str, Any] = {
     "eval_every": 2,
     "samples_per_update": 0,
     "checkpoint_every": 0,
+    "processes": None,
+    "sharding": None,
 }
-"""What an audit has in the place of its comparison's settings."""
+"""What an audit has in the place of its comparison's settings, or ``None`` for the default: it
+counts in one process what a run holds and computes, however many share that."""
 
 
 def audits(experiment: Experiment) -> list[CellSpec]:
@@ -51,6 +56,7 @@ def audits(experiment: Experiment) -> list[CellSpec]:
         config={**config, "eval_items": items},
         own={name: _without(own) for name, own in experiment.own.items()},
         seeds=(0,),
+        accelerate_config=None,
         control=False,
         trackers=(),
     )
@@ -73,14 +79,9 @@ def run_missing(experiment: Experiment, site: Site, screen: Screen) -> None:
     if not wanted or site.stop():
         return
     count = f"{len(wanted)} audit{'' if len(wanted) == 1 else 's'}"
-    screen.note(f"{count} of memory and FLOPs to run: short, slow and not timed")
-    for audit in with_content(wanted):
-        if site.stop():
-            return
-        try:
-            _run(audit, site, screen)
-        except OSError as error:
-            screen.note(f"  the audit of {audit.algorithm} could not be run: {error}")
+    alone = ", in one process each" if experiment.config.get("processes", 1) > 1 else ""
+    screen.note(f"{count} of memory and FLOPs to run: short, slow and not timed{alone}")
+    _run_all(list(with_content(wanted)), site, screen)
 
 
 def place(out: Path, audit: CellSpec) -> Path:
@@ -104,21 +105,46 @@ def _ending(here: Path) -> Mapping[str, Any]:
         return {}
 
 
-def _run(audit: CellSpec, site: Site, screen: Screen) -> None:
-    """Run one audit and leave its status on disk, whatever became of it."""
+def _run_all(waiting: list[CellSpec], site: Site, screen: Screen) -> None:
+    """Run audits: on this machine one at a time, elsewhere as many as the launcher takes."""
+    jobs: list[tuple[CellSpec, Started]] = []
+    try:
+        while jobs or (waiting and not site.stop()):
+            while waiting and not site.stop() and not (site.launcher.here and jobs):
+                if not site.launcher.takes(waiting[0], [audit for audit, _ in jobs]):
+                    break
+                audit = waiting.pop(0)
+                try:
+                    jobs.append((audit, _start(audit, site)))
+                except OSError as error:
+                    screen.note(f"  the audit of {audit.algorithm} could not be run: {error}")
+            for audit, started in list(jobs):
+                if (ending := started.poll(stop=site.stop())) is not None:
+                    jobs.remove((audit, started))
+                    _end(audit, ending, site, screen)
+            if jobs:
+                jobs[0][1].wait(POLL_S)
+            elif waiting:
+                time.sleep(POLL_S)
+    finally:
+        for _, started in jobs:
+            started.end()
+
+
+def _start(audit: CellSpec, site: Site) -> Started:
     here = place(site.out, audit)
+    order = Order(audit, here, [*site.command, "--audit"], site.timeout_s)
+    if (started := site.launcher.adopted(order)) is not None:
+        return started
     shutil.rmtree(here, ignore_errors=True)
     here.mkdir(parents=True)
     folder.write_json(here / "spec.json", dataclasses.asdict(audit))
-    ending = watch(
-        [*site.command, "--audit", str(here.resolve())],
-        log=here / "log.txt",
-        environment=variables(audit),
-        timeout_s=site.timeout_s,
-        memory_limit_bytes=audit.memory_limit_bytes,
-        stop=site.stop,
-        inherit=(site.lock,),
-    )
+    return site.launcher.start(order)
+
+
+def _end(audit: CellSpec, ending: Ending, site: Site, screen: Screen) -> None:
+    """Have the status of an audit that ended on disk, whatever became of it, and say what it is."""
+    here = place(site.out, audit)
     if not (here / "status.json").exists():
         folder.write_json(here / "status.json", status_of_killed(audit, ending, here))
     status = _ending(here)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -11,11 +13,15 @@ from pathlib import Path
 from bakeoff.comparisons.budgets import budget_of, check_tokens
 from bakeoff.comparisons.cell.trackers.registry import require_trackers
 from bakeoff.comparisons.running.grid import Experiment, config_of, normal_form
+from bakeoff.comparisons.running.ranks import check_config
+from bakeoff.comparisons.running.servers import check_server
 from bakeoff.errors import UsageError
 from bakeoff.plugins import Spec, making, parse_spec
-from bakeoff.training.config import AUTO_SANDBOX
+from bakeoff.training.config import AUTO_SANDBOX, train_config
+from bakeoff.training.devices.world import require_accelerate
 
 CELL_MODULE = "bakeoff.comparisons.cell"
+FETCHED_MODELS = ("smollm2",)
 
 
 def check(experiment: Experiment) -> None:
@@ -38,10 +44,18 @@ def check(experiment: Experiment) -> None:
         models.require_peft("lora_rank")
     if experiment.config.get("optimizer_bits") == 8:
         models.require_bitsandbytes("optimizer_bits 8")
-    sampler = experiment.config.get("sampler", "builtin")
-    if sampler == "vllm":
+    if experiment.config.get("sampler") == "vllm":
         models.require_vllm("--sampler vllm")
+    check_server(experiment.config, experiment.max_parallel, experiment.launcher)
     require_trackers(experiment.trackers)
+    check_processes(experiment)
+    if experiment.launcher == "ray" and importlib.util.find_spec("ray") is None:
+        raise UsageError("--launcher ray needs ray: pip install 'bakeoff[ray]'")
+    if experiment.launcher == "slurm" and not (experiment.write_only or shutil.which("sbatch")):
+        raise UsageError(
+            "--launcher slurm needs sbatch, which is not on this machine: start it on a login "
+            "node, or add --write-only and submit the script there"
+        )
     running_programs = [name for name in experiment.environments if builds(name)]
     if running_programs:
         check_sandbox(experiment.config.get("sandbox", AUTO_SANDBOX), running_programs)
@@ -68,7 +82,34 @@ def check(experiment: Experiment) -> None:
         if size < 2 or _needs_torch(name) or updates <= algorithms.ALGORITHMS[name].warmup:
             in_need.setdefault((size, updates), []).append(name)
     for (size, updates), names in in_need.items():
-        _check_in_process(names, size, updates, sampler)
+        corrected = train_config(experiment.config).corrected
+        _check_in_process(names, size, updates, corrected=corrected)
+
+
+def check_processes(experiment: Experiment) -> None:
+    """Accept a comparison whose launcher can start the processes of its runs.
+
+    Raises:
+        UsageError: it starts one for each run, or accelerate is not installed, or its configuration
+            is for something else.
+    """
+    configs = [config_of(experiment, name) for name in experiment.algorithms]
+    most = max(config.get("processes", 1) for config in configs)
+    if experiment.launcher == "local" and most > 1:
+        raise UsageError(
+            f"the launcher local starts one process for each run, not {most}: "
+            f"--launcher accelerate --num-processes {most}"
+        )
+    if experiment.launcher == "accelerate" or most > 1:
+        require_accelerate(f"the launcher {experiment.launcher}")
+    if experiment.accelerate_config is None:
+        return
+    if experiment.launcher != "accelerate":
+        raise UsageError("accelerate_config is of no use without --launcher accelerate")
+    if most == 1:
+        raise UsageError("accelerate_config is of no use with one process: add --num-processes 2")
+    for config in configs:
+        check_config(Path(experiment.accelerate_config), train_config(config))
 
 
 @functools.cache
@@ -143,6 +184,19 @@ def check_sandbox(level: str, environments: Iterable[str]) -> None:
         raise UsageError(f"--sandbox {level}: {needing}: {error}; see bakeoff doctor") from error
 
 
+def fetch_models(models: set[str]) -> None:
+    """Download and convert the models that need it, in a process of its own, which says so.
+
+    Raises:
+        UsageError: one of them cannot be had.
+    """
+    for name in sorted(models.intersection(FETCHED_MODELS)):
+        command = [sys.executable, "-m", "bakeoff", "models", "fetch", name]
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode != 0:
+            raise UsageError(last_line(done.stderr) or f"the model {name} cannot be fetched")
+
+
 def with_data(environments: Iterable[str], data: str | None) -> tuple[str, ...]:
     """Return the environments, those that take ``data`` with this folder (as an absolute path).
 
@@ -196,9 +250,10 @@ def _needs_torch(name: str) -> bool:
     return bool(spec.arguments) or spec.target not in ALGORITHMS
 
 
-def _check_in_process(names: list[str], group_size: int, updates: int, sampler: str) -> None:
+def _check_in_process(names: list[str], group_size: int, updates: int, *, corrected: bool) -> None:
     command = [sys.executable, "-P", "-m", CELL_MODULE, "--group-size", str(group_size)]
-    command += ["--updates", str(updates), "--sampler", sampler, "--check", *names]
+    command += ["--updates", str(updates), *(["--corrected"] if corrected else [])]
+    command += ["--check", *names]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise UsageError(last_line(done.stderr) or f"{', '.join(names)} cannot be checked")

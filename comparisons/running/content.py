@@ -53,6 +53,8 @@ def with_content(grid: Iterable[CellSpec]) -> list[CellSpec]:
                 parts[kind] = "-".join(hashes)
         if (folder := local_folder(cell.model)) is not None:
             parts["model"] = tree(folder)
+        if cell.accelerate_config is not None:
+            parts["accelerate_config"] = tree(Path(cell.accelerate_config))
         found.append(_hashed(cell, parts))
     return found
 
@@ -84,6 +86,7 @@ def changes(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
         "algorithm": "the algorithm's file",
         "environment": "the environment's files",
         "model": "the model's files",
+        "accelerate_config": "the accelerate configuration",
     }
     if not then or not now:
         return []

@@ -6,18 +6,21 @@ nothing else. The driver never imports torch.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from bakeoff.comparisons.running import contamination, folder, neighbours
 from bakeoff.comparisons.running.attempts import pending
 from bakeoff.comparisons.running.audits import run_missing
-from bakeoff.comparisons.running.checks import CELL_MODULE, check, last_line
+from bakeoff.comparisons.running.checks import CELL_MODULE, check, fetch_models
 from bakeoff.comparisons.running.content import with_content
 from bakeoff.comparisons.running.endings import progress_of
+from bakeoff.comparisons.running.given import ELSEWHERE
 from bakeoff.comparisons.running.grid import CellSpec, Experiment, cells
+from bakeoff.comparisons.running.launchers import opened
+from bakeoff.comparisons.running.launchers.protocol import Launcher
 from bakeoff.comparisons.running.preflight import Outlook, outlook, refuse
 from bakeoff.comparisons.running.process import interruptions
 from bakeoff.comparisons.running.progress import CellRow, Screen, shown
@@ -29,7 +32,6 @@ from bakeoff.comparisons.wording import NO_SANDBOX
 from bakeoff.errors import UsageError, unknown
 
 CELL_COMMAND = (sys.executable, "-P", "-m", CELL_MODULE)
-FETCHED_MODELS = ("smollm2",)
 
 
 def run(
@@ -58,7 +60,8 @@ def run(
     if stale is not None and stale not in CHOICES:
         raise unknown("--stale", stale, CHOICES)
     check(experiment)
-    check_share(experiment)
+    if experiment.launcher not in ELSEWHERE:
+        check_share(experiment)
     if only is not None and not (experiment.out / "cells").is_dir():
         raise UsageError(f"--only {only}: nothing has been run in {experiment.out}; leave it out")
     unended = pending(experiment.out, cells(folder.settle(experiment)), only=only)
@@ -70,28 +73,20 @@ def run(
         grid, due = due_with_stale(experiment.out, grid, due, stale)
         # a command of one's own may hold anything
         seen = outlook(experiment, due) if tuple(command) == CELL_COMMAND else Outlook()
-        folder.record(experiment)
-        folder.record_host(experiment.out)
-        for cell, prediction in seen.refused:
-            refuse(experiment.out, cell, prediction)
-        due = seen.without_refused(due)
-        if due:
-            contamination.record(experiment)
-        _run(experiment, grid, due, lock, quiet=quiet, command=command, notes=seen.notes)
+        with opened(experiment, lock) as launcher:
+            launcher.accept(seen.without_refused(due))
+            folder.record(experiment)
+            if launcher.here:
+                folder.record_host(experiment.out)
+            for cell, prediction in seen.refused:
+                refuse(experiment.out, cell, prediction)
+            due = seen.without_refused(due)
+            if due:
+                contamination.record(experiment)
+            rows = [row for cell in grid if (row := _row(experiment.out, cell, due)) is not None]
+            notes = [*seen.notes, *launcher.notes]
+            _run(experiment, rows, launcher, quiet=quiet, command=command, notes=notes)
     return experiment.out
-
-
-def fetch_models(models: set[str]) -> None:
-    """Download and convert the models that need it, in a process of its own, which says so.
-
-    Raises:
-        UsageError: one of them cannot be had.
-    """
-    for name in sorted(models.intersection(FETCHED_MODELS)):
-        command = [sys.executable, "-m", "bakeoff", "models", "fetch", name]
-        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
-        if done.returncode != 0:
-            raise UsageError(last_line(done.stderr) or f"the model {name} cannot be fetched")
 
 
 def statuses(experiment: Experiment) -> list[str | None]:
@@ -103,21 +98,21 @@ def statuses(experiment: Experiment) -> list[str | None]:
 
 def _run(
     experiment: Experiment,
-    grid: Sequence[CellSpec],
-    due: Sequence[CellSpec],
-    lock: int,
+    rows: Sequence[CellRow],
+    launcher: Launcher,
     *,
     quiet: bool,
     command: Sequence[str],
     notes: Sequence[str],
 ) -> None:
-    """Run the cells that are due, and write the report of all."""
+    """Run the cells that wait, and write the report of all."""
     from bakeoff.comparisons.report import report
 
     out = experiment.out
-    rows = [row for cell in grid if (row := _row(out, cell, due)) is not None]
-    with neighbours.seen(out) as others, interruptions() as stop:
-        site = Site(out, command, lock, experiment.cell_timeout, experiment.max_parallel, stop)
+    # a driver that only waits for other machines is in nobody's times
+    at_work = neighbours.seen(out) if launcher.here else nullcontext(tuple)
+    with at_work as others, interruptions() as stop:
+        site = Site(out, command, launcher, experiment.cell_timeout, stop)
         with shown(rows, quiet=quiet) as screen:
             _announce(screen, out, rows)
             for note in notes:

@@ -13,6 +13,7 @@ from bakeoff.comparisons.running.folder import read_json
 from bakeoff.comparisons.running.grid import CellSpec
 from bakeoff.comparisons.running.host import host
 from bakeoff.comparisons.running.process import Ending
+from bakeoff.comparisons.running.ranks import failure_in, reason
 from bakeoff.comparisons.running.room import DISK_FULL
 from bakeoff.comparisons.schema import RUNS_COLUMNS
 from bakeoff.comparisons.tables import file_hashes
@@ -25,10 +26,14 @@ LINE_CHARACTERS = 300
 def status_of_killed(cell: CellSpec, ending: Ending, folder: Path) -> dict[str, Any]:
     """Return the ``status.json`` of a cell that did not write one: everything known of its end."""
     status, error_type, message = _why(cell, ending, tail(folder / "log.txt", 1))
+    exit_code, failure = ending.exit_code, failure_in(folder)
+    if failure is not None and ending.reason == "exited":
+        status, error_type, message = failure["status"], failure["error_type"], reason(failure)
+        exit_code = failure["exit_code"]
     ended = datetime.now(UTC)
     started = ended - timedelta(seconds=ending.wall_s)
     progress = progress_of(folder)
-    facts, budget = host(), budget_of(cell.config)
+    facts, budget = ending.facts or host(), budget_of(cell.config)
     known = {
         name: getattr(cell, name) for name in CellSpec.__dataclass_fields__ if name in RUNS_COLUMNS
     }
@@ -43,7 +48,7 @@ def status_of_killed(cell: CellSpec, ending: Ending, folder: Path) -> dict[str, 
         "budget_kind": budget.kind,
         "budget_value": budget.value,
         "status": status,
-        "exit_code": ending.exit_code,
+        "exit_code": exit_code,
         "error_type": error_type,
         "error_message": message,
         "started_utc": started.isoformat(timespec="seconds"),
@@ -97,17 +102,22 @@ def advice(status: Mapping[str, Any]) -> str:
 def _why(cell: CellSpec, ending: Ending, last: list[str]) -> tuple[str, str, str]:
     """Return status, error type and message of a cell that left no status."""
     if ending.reason == "timeout":
-        return "timeout", "Timeout", f"stopped by the cell timeout after {ending.wall_s:.1f} s"
+        message = f"stopped by the cell timeout after {ending.wall_s:.1f} s"
+        return "timeout", "Timeout", ending.detail or message
     if ending.reason == "oom":
         peak, limit = ending.peak_rss_bytes or 0, cell.memory_limit_bytes or 0
         message = f"peak memory {_gib(peak)} is above the memory limit of {_gib(limit)}"
-        return "oom", "MemoryLimit", message
+        return "oom", "MemoryLimit", ending.detail or message
     if ending.reason == "interrupted":
-        return "interrupted", "Interrupted", "stopped by the user; the same command goes on"
+        message = ending.detail or "stopped by the user; the same command goes on"
+        return "interrupted", "Interrupted", message
+    if ending.reason == "lost":
+        return "interrupted", "Lost", ending.detail or "its machine is lost, more than once"
     code = ending.exit_code
     if code == DISK_FULL:
         return "interrupted", "DiskFull", "it could not write into its folder"
     how = f"killed by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
+    how += f" ({ending.detail})" if ending.detail else ""
     words = f"; last line of the log: {last[0]}" if last else "; its log is empty"
     return "error", "Killed", f"{how} and left no status{words}"
 

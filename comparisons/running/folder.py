@@ -76,13 +76,20 @@ def record(experiment: Experiment) -> None:
         "own": {**before.get("own", {}), **experiment.own},
         "own_reason": experiment.own_reason or before.get("own_reason", ""),
         "control": experiment.control,
+        "launcher": experiment.launcher,
+        "accelerate_config": experiment.accelerate_config,
     }
     write_json(experiment.out / "experiment.json", {**rest, **union})
 
 
-def record_host(out: Path) -> None:
-    """Write ``environment.json``; a host other than the first one gets a file of its own."""
-    facts = host()
+def record_host(out: Path, facts: Mapping[str, Any] | None = None) -> None:
+    """Write ``environment.json``; a host other than the first one gets a file of its own.
+
+    Args:
+        out: the results folder.
+        facts: of the host; by default of this one.
+    """
+    facts = facts or host()
     first = read_json(out / "environment.json")
     if first is None or first.get("host_id") == facts["host_id"]:
         write_json(out / "environment.json", facts)

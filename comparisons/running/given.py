@@ -13,6 +13,13 @@ from typing import Any
 from bakeoff.errors import UsageError, unknown
 from bakeoff.training.config import knobs, train_config
 
+LAUNCHERS = ("local", "accelerate", "ray", "slurm")
+"""What starts cells: processes of this machine, one or several for each, or an engine that places
+them on others."""
+
+ELSEWHERE = ("ray", "slurm")
+"""Those whose cells have the memory of other machines than this one."""
+
 MAX_SEEDS = 1_000
 """More than these is one seed that was taken for a number of them."""
 
@@ -52,14 +59,29 @@ def check_beside(values: Mapping[str, Any]) -> None:
     for name, least in (("max_parallel", 1), ("tuning_trials", 0)):
         if type(values[name]) is not int or values[name] < least:
             raise UsageError(f"{name} must be a whole number from {least} on, not {values[name]!r}")
-    for name in ("control", "audit"):
+    if not isinstance(values["accelerate_config"], str | None):
+        raise UsageError(f"accelerate_config must be text, not {values['accelerate_config']!r}")
+    for name in ("control", "audit", "write_only"):
         if not isinstance(values[name], bool):
             raise UsageError(f"{name} must be true or false, not {values[name]!r}")
     if not isinstance(values["own_reason"], str):
         raise UsageError(f"own_reason must be text, not {values['own_reason']!r}")
+    if values["launcher"] not in LAUNCHERS:
+        raise unknown("launcher", str(values["launcher"]), LAUNCHERS)
+    _check_slurm(values)
+    if not isinstance(values["ray_address"], str):
+        raise UsageError(f"ray_address must be text, not {values['ray_address']!r}")
     own = values["own"]
     if not isinstance(own, Mapping) or not all(isinstance(v, Mapping) for v in own.values()):
         raise UsageError(f"own must be 'algorithm: {{setting: value}}', not {own!r}")
+
+
+def _check_slurm(values: Mapping[str, Any]) -> None:
+    if values["launcher"] == "slurm" and values["max_parallel"] > 1:
+        raise UsageError("with launcher slurm max_parallel is 1: Slurm says how many jobs run")
+    for name, launcher in (("slurm", "slurm"), ("write_only", "slurm"), ("ray_address", "ray")):
+        if values[name] and values["launcher"] != launcher:
+            raise UsageError(f"{name} is for launcher {launcher}, not {values['launcher']}")
 
 
 def distinct(kind: str, names: Iterable[str]) -> tuple[str, ...]:

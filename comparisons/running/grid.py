@@ -23,6 +23,7 @@ from bakeoff.comparisons.running.given import (
     listed,
     own_settings,
 )
+from bakeoff.comparisons.running.sbatch_options import sbatch_options
 from bakeoff.comparisons.schema import SCHEMA_VERSION
 from bakeoff.errors import UsageError
 from bakeoff.plugins import Spec, parse_spec
@@ -32,6 +33,11 @@ BESIDE: Mapping[str, Any] = {
     "memory_limit": None,
     "cell_timeout": None,
     "max_parallel": 1,
+    "launcher": "local",
+    "accelerate_config": None,
+    "ray_address": "",
+    "slurm": {},
+    "write_only": False,
     "own": {},
     "own_reason": "",
     "control": True,
@@ -55,7 +61,12 @@ class Experiment:
         name: what the comparison is called in the tables; the folder's name when it was made.
         memory_limit: bytes a cell may hold at its peak, or ``None``.
         cell_timeout: seconds a cell may take, or ``None``.
-        max_parallel: how many cells run at a time.
+        max_parallel: how many cells run at a time on one machine.
+        launcher: how cells are started; see ``bakeoff.comparisons.running.launchers``.
+        accelerate_config: a file for ``accelerate launch``, which then starts each cell.
+        ray_address: of the Ray cluster that they are started on; by default this machine's.
+        slurm: options of ``sbatch``, where that is what starts them.
+        write_only: whether its script is written, and nothing submitted.
         own: knobs that an algorithm alone gets in place of those in ``config``, by its spec; only
             algorithms for which something differs are in it.
         own_reason: why they differ, such as "tuned"; empty if none does.
@@ -76,6 +87,11 @@ class Experiment:
     memory_limit: int | None = None
     cell_timeout: float | None = None
     max_parallel: int = 1
+    launcher: str = "local"
+    accelerate_config: str | None = None
+    ray_address: str = ""
+    slurm: Mapping[str, str] = field(default_factory=dict)
+    write_only: bool = False
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     own_reason: str = ""
     control: bool = False
@@ -110,6 +126,7 @@ class CellSpec:
     content_sha256: str = ""
     code_sha256: str = ""
     parallel: int = 1
+    accelerate_config: str | None = None
     tuning_trials: int = 0
     trackers: tuple[str, ...] = ()
     memory_limit_bytes: int | None = None
@@ -144,6 +161,7 @@ def plan(
     environments = distinct("environment", map(normal_form, listed("environments", environments)))
     models = distinct("model", listed("models", models))
     beside = {name: settings.pop(name, default) for name, default in BESIDE.items()}
+    beside["slurm"] = sbatch_options(beside["slurm"])
     check_beside(beside)
     folder = Path(out) if out is not None else default_out(environments, models)
     found_seeds, config = distinct_seeds(seeds), flat(train_config(settings))
@@ -258,6 +276,7 @@ def _cell(
         config_sha256=config_sha256,
         own=own,
         own_reason=experiment.own_reason if own or experiment.tuning_trials else "",
+        accelerate_config=experiment.accelerate_config,
         tuning_trials=experiment.tuning_trials,
         trackers=experiment.trackers,
         memory_limit_bytes=experiment.memory_limit,

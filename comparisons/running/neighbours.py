@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ def seen(out: Path) -> Iterator[Callable[[], list[str]]]:
     Args:
         out: the results folder of this one.
     """
-    folder = cache_folder() / "at_work"
+    folder = cache_folder() / "at_work" / platform.node()  # a home may be that of many machines
     own = folder / str(os.getpid())
     try:
         folder.mkdir(parents=True, exist_ok=True)

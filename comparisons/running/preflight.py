@@ -17,14 +17,16 @@ from bakeoff.comparisons.fitting.facts import Facts, facts
 from bakeoff.comparisons.running import folder
 from bakeoff.comparisons.running.attempts import prepare
 from bakeoff.comparisons.running.endings import status_of_killed
+from bakeoff.comparisons.running.given import ELSEWHERE
 from bakeoff.comparisons.running.grid import CellSpec, Experiment
 from bakeoff.comparisons.running.process import Ending
+from bakeoff.comparisons.running.ranks import processes
 from bakeoff.comparisons.running.share import available_bytes
 from bakeoff.errors import UsageError
 from bakeoff.training.config import train_config
-from bakeoff.training.memory.prediction import Prediction, Run, predicted
+from bakeoff.training.memory.prediction import Prediction, predicted
 from bakeoff.training.memory.sizes import model_config, model_sizes
-from bakeoff.training.memory.workload import Lengths, Machine, Needs
+from bakeoff.training.memory.workload import Lengths, Machine, Needs, Run
 
 ROUGHLY = Machine(baseline=2**30)
 MOST = Needs(critic="separate", reference=True)
@@ -81,11 +83,14 @@ def outlook(
     Raises:
         UsageError: every one of them would go over the limit.
     """
-    room = available_bytes()
+    room = available_bytes() if experiment.launcher not in ELSEWHERE else None
     limit = experiment.memory_limit
-    share = None if room is None else room // experiment.max_parallel
+    at_work = experiment.max_parallel * max((processes(cell) for cell in due), default=1)
+    share = None if room is None else room // at_work
     if not due or (limit is None and (share is None or _surely_fit(due, share))):
         return Outlook()
+    if any(cell.config.get("sharding", "none") != "none" for cell in due):
+        return Outlook(warnings=["whether sharded runs fit in memory is not foretold"])
     try:
         found = ask(*_distinct(due), experiment.config)
     except UsageError as error:

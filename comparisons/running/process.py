@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 POLL_S = 0.2
 GRACE_S = 5.0
 
-Reason = Literal["exited", "timeout", "oom", "interrupted"]
+Reason = Literal["exited", "timeout", "oom", "interrupted", "lost"]
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,21 @@ class Ending:
     """How a process ended.
 
     Attributes:
-        reason: ``exited`` if it ended without the driver's doing.
+        reason: ``exited`` if it ended without the driver's doing; ``lost`` if the machine that it
+            was on went away.
         exit_code: its exit code; minus the signal's number if a signal ended it.
         wall_s: seconds from its start to its end.
         peak_rss_bytes: the highest resident memory seen, or ``None`` where there is no ``/proc``.
+        detail: what a launcher knows of why; empty if it knows no more.
+        facts: of the machine that it was on, as ``host()`` gives them; ``None``: of this one.
     """
 
     reason: Reason
     exit_code: int
     wall_s: float
     peak_rss_bytes: int | None
+    detail: str = ""
+    facts: Mapping[str, Any] | None = None
 
 
 def watch(
@@ -82,6 +87,7 @@ class Watched:
     Attributes:
         timeout_s: seconds it may take, if there is a limit.
         memory_limit_bytes: resident memory it may reach, if there is a limit.
+        has_ranks: whether its children do its work, so that memory is that of the largest of them.
     """
 
     def __init__(
@@ -95,6 +101,7 @@ class Watched:
         """Start it; the arguments are those of ``watch``."""
         self.timeout_s: float | None = None
         self.memory_limit_bytes: int | None = None
+        self.has_ranks = False
         self._start = time.monotonic()
         self._peak: int | None = None
         self._ended = False
@@ -114,6 +121,11 @@ class Watched:
         """Seconds since its start."""
         return time.monotonic() - self._start
 
+    @property
+    def at_work(self) -> bool:
+        """Whether it has begun: at once."""
+        return True
+
     def poll(self, *, stop: bool = False) -> Ending | None:
         """Return how it ended, ``None`` while it lives.
 
@@ -123,8 +135,9 @@ class Watched:
         if self._process.poll() is not None:
             reason = "exited"
         else:
-            found = (self._peak, peak_rss_bytes(self._process.pid))
-            self._peak = max(filter(None, found), default=None)
+            pid = self._process.pid
+            found = [peak_rss_bytes(pid) for pid in (children(pid) if self.has_ranks else [pid])]
+            self._peak = max(filter(None, [self._peak, *found]), default=None)
             memory = self.memory_limit_bytes
             if self.timeout_s is not None and self.elapsed_s > self.timeout_s:
                 reason = "timeout"
@@ -192,6 +205,15 @@ def peak_rss_bytes(pid: int) -> int | None:
         return None
     found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
     return int(found[0]) * 1024 if found else None
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that the main thread of a live process has started; none if not told."""
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
+    except OSError:
+        return []
+    return [int(word) for word in text.split()]
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:

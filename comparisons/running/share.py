@@ -43,13 +43,17 @@ def check_share(experiment: Experiment) -> None:
     parallel = experiment.max_parallel
     if parallel == 1:
         return
-    asked = max(config_of(experiment, name)["threads"] for name in experiment.algorithms) or 1
-    if asked * parallel > cores():
+    configs = [config_of(experiment, name) for name in experiment.algorithms]
+    asked = max(config["threads"] for config in configs) or 1
+    each = asked * (ranks := max(config.get("processes", 1) for config in configs))
+    if each * parallel > cores():
+        many = f"processes {ranks} and " if ranks > 1 else ""
         raise UsageError(
-            f"max_parallel {parallel} with threads {asked} needs {asked * parallel} cores, "
-            f"and there are {cores()}; take at most {max(1, cores() // asked)}"
+            f"max_parallel {parallel} with {many}threads {asked} needs {each * parallel} cores, "
+            f"and there are {cores()}; take at most {max(1, cores() // each)}"
         )
     limit, free = experiment.memory_limit, available_bytes()
+    limit = None if limit is None else limit * ranks
     if limit is not None and free is not None and limit * parallel > free:
         raise UsageError(
             f"max_parallel {parallel} with a memory limit of {amount(limit, 'bytes')} each needs "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +18,19 @@ from bakeoff.comparisons.running import folder
 from bakeoff.comparisons.running.attempts import prepare
 from bakeoff.comparisons.running.endings import advice, progress_of, status_of_killed, tail
 from bakeoff.comparisons.running.grid import CellSpec
-from bakeoff.comparisons.running.process import POLL_S, Ending, Watched
+from bakeoff.comparisons.running.launchers.protocol import Launcher, Order, Started
+from bakeoff.comparisons.running.process import POLL_S, Ending
 from bakeoff.comparisons.running.progress import CellRow, Screen
+from bakeoff.comparisons.running.ranks import processes
 from bakeoff.comparisons.running.room import DISK_FULL, no_room
 from bakeoff.comparisons.running.share import threads
 from bakeoff.errors import UsageError
 from bakeoff.training.config import AUTO_SANDBOX
 
 LOG_LINES = 12
+MOST_ATTEMPTS = 5
+"""Of these a cell that loses its machine again and again has ended, as ``interrupted``."""
+
 NOISY = "times of both are not to be relied on"
 
 
@@ -35,26 +41,24 @@ class Site:
     Attributes:
         out: the results folder.
         command: what runs a cell; the cell's folder is added to it.
-        lock: the descriptor of the folder's lock, which cells inherit.
+        launcher: what starts it.
         timeout_s: seconds a cell may take, or ``None``.
-        parallel: how many run at a time.
         stop: whether the user wants an end.
     """
 
     out: Path
     command: Sequence[str]
-    lock: int
+    launcher: Launcher
     timeout_s: float | None
-    parallel: int
     stop: Callable[[], bool]
 
 
 @dataclass(frozen=True)
 class Job:
-    """A cell at work: what is shown of it, and its process."""
+    """A cell at work: what is shown of it, and what the launcher has of it."""
 
     row: CellRow
-    process: Watched
+    started: Started
 
 
 def run_all(
@@ -76,41 +80,77 @@ def run_all(
     told: set[str] = set()
     try:
         while jobs or (waiting and not site.stop()):
-            while waiting and len(jobs) < site.parallel and not site.stop():
+            while (row := _next(site, waiting, jobs)) is not None:
                 for other in others():
                     if other not in told:
                         screen.note(f"! another bakeoff is at work, {other}: {NOISY}")
                         told.add(other)
-                jobs.append(_start(site, waiting.pop(0), screen))
+                waiting.remove(row)
+                jobs.append(_start(site, row, screen))
             for job in list(jobs):
-                ending = job.process.poll(stop=site.stop())
+                ending = job.started.poll(stop=site.stop())
                 if ending is None:
-                    _see(site, job, job.process.elapsed_s)
-                    screen.polled(job.row)
+                    _look(site, job, screen)
+                    continue
+                jobs.remove(job)
+                job.row.cell = _as_it_ran(site, job.row.cell)
+                if ending.reason == "lost" and job.row.cell.attempt < MOST_ATTEMPTS:
+                    _wait_again(job.row, ending, screen)
+                    waiting.insert(0, job.row)
                 else:
-                    jobs.remove(job)
                     _end(site, job, ending, screen)
             if jobs:
-                jobs[0].process.wait(POLL_S)
+                jobs[0].started.wait(POLL_S)
+            elif waiting:
+                time.sleep(POLL_S)
     finally:
         for job in jobs:
-            job.process.end()
+            job.started.end()
+
+
+def _next(site: Site, waiting: Sequence[CellRow], jobs: Sequence[Job]) -> CellRow | None:
+    """Return the first cell that waits and can be started, ``None`` if there is none."""
+    if site.stop():
+        return None
+    at_work = [job.row.cell for job in jobs]
+    return next((row for row in waiting if site.launcher.takes(row.cell, at_work)), None)
 
 
 def _start(site: Site, row: CellRow, screen: Screen) -> Job:
-    cell = dataclasses.replace(row.cell, parallel=site.parallel)
-    row.cell = cell = prepare(site.out, cell)
+    cell = dataclasses.replace(row.cell, parallel=site.launcher.parallel)
     place = folder.place(site.out, cell)
-    process = Watched(
-        [*site.command, str(place.resolve())],
-        log=place / "log.txt",
-        environment=variables(cell),
-        inherit=(site.lock,),
-    )
-    process.timeout_s, process.memory_limit_bytes = site.timeout_s, cell.memory_limit_bytes
-    row.status = "running"
-    screen.started(row)
-    return Job(row, process)
+    started = site.launcher.adopted(Order(cell, place, site.command, site.timeout_s))
+    if started is None:
+        row.cell = prepare(site.out, cell)
+        started = site.launcher.start(Order(row.cell, place, site.command, site.timeout_s))
+    job = Job(row, started)
+    _look(site, job, screen)
+    return job
+
+
+def _look(site: Site, job: Job, screen: Screen) -> None:
+    """See how far a cell is that has not ended, or that it has begun."""
+    if job.row.status == "running":
+        _see(site, job, job.started.elapsed_s)
+        screen.polled(job.row)
+    elif job.started.at_work:
+        job.row.status = "running"
+        screen.started(job.row)
+
+
+def _as_it_ran(site: Site, cell: CellSpec) -> CellSpec:
+    """Return a cell with the number of its attempt: where it was placed it may have begun anew."""
+    try:
+        written = folder.read_json(folder.place(site.out, cell) / "spec.json") or {}
+    except UsageError:
+        return cell
+    return dataclasses.replace(cell, attempt=written.get("attempt", cell.attempt))
+
+
+def _wait_again(row: CellRow, ending: Ending, screen: Screen) -> None:
+    """Have a cell wait once more whose machine went away under it."""
+    row.status = "waiting"
+    screen.note(f"! {row.cell.cell_id}: {ending.detail or 'its machine is lost'}; it runs again")
 
 
 def _see(site: Site, job: Job, elapsed_s: float) -> None:
@@ -141,8 +181,9 @@ def variables(cell: CellSpec) -> dict[str, str]:
     """Return the environment variables of a cell; the sandbox is never the shell's, unrecorded."""
     own = {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
     own["BAKEOFF_SANDBOX"] = cell.config.get("sandbox", AUTO_SANDBOX)
-    if cell.config["threads"] or cell.parallel > 1:
-        own["OMP_NUM_THREADS"] = str(threads(cell.config["threads"], cell.parallel))
+    at_work = cell.parallel * processes(cell)
+    if cell.config["threads"] or at_work > 1:
+        own["OMP_NUM_THREADS"] = str(threads(cell.config["threads"], at_work))
     return {**os.environ, **own}
 
 

@@ -31,8 +31,13 @@ JUDGING = (
     "checkpoint_every",
     "threads",
     "device",
+    "processes",
+    "sharding",
     "sandbox",
     "sampler",
+    "sampler_url",
+    "vllm_python",
+    "sampler_folder",
 )
 """Settings that decide how long a trial is, how it is judged or where it runs."""
 

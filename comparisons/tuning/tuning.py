@@ -37,6 +37,9 @@ FIRST_SEED = 10_000
 
 PLAN, TABLE, TUNED, SPACE = "tuning.json", "tuning.csv", "tuned.json", "space.yaml"
 
+PLACED = ("max_parallel", "launcher", "accelerate_config", "ray_address", "slurm")
+"""What a trial is told of how its runs are started; all as the tuning is."""
+
 SPENT = ("completion_tokens", "train_flops", "train_s", "wall_s")
 
 
@@ -79,7 +82,7 @@ class Tuning:
             cell_timeout=base.cell_timeout,
             control=False,
             audit=False,
-            max_parallel=base.max_parallel,
+            **{name: getattr(base, name) for name in PLACED},
             trackers=base.trackers,
             own={
                 trial.spec(name): {**base.own.get(name, {}), **trial.knobs(name)}
@@ -108,6 +111,10 @@ def planned(base: Experiment, space: Space, n: int) -> Tuning:
     if budget.kind == "train_s" and base.max_parallel > 1:
         raise UsageError(
             f"budget {budget} is worth less to runs side by side: max_parallel must be 1"
+        )
+    if base.write_only:
+        raise UsageError(
+            "write_only is for compare: the trials of a tuning are run one after the other"
         )
     offset = base.config.get("eval_offset", 0) or base.config["eval_items"]
     base = dataclasses.replace(base, config={**base.config, "eval_offset": offset})

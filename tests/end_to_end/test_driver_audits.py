@@ -12,6 +12,7 @@ import pytest
 from bakeoff.comparisons.running.audits import audits, run_missing
 from bakeoff.comparisons.running.driver import run
 from bakeoff.comparisons.running.grid import cells, plan
+from bakeoff.comparisons.running.launchers.local import Local
 from bakeoff.comparisons.running.progress import Screen
 from bakeoff.comparisons.running.work import Site
 
@@ -41,7 +42,7 @@ def go(
         (place / "status.json").write_text(json.dumps({"status": ended[cell.algorithm]}))
     screen = Listener()
     with (out / ".lock").open("w") as lock:
-        site = Site(out, command, lock.fileno(), None, 1, lambda: False)
+        site = Site(out, command, Local(1, lock.fileno()), None, lambda: False)
         run_missing(made, site, screen)
     return statuses(out), screen.said
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,14 +65,25 @@ def test_a_process_finds_the_facts_that_a_comparison_is_weighed_by() -> None:
     assert found.machine.baseline > 100 * 2**20
 
 
+def test_two_processes_have_room_for_a_larger_group_than_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # each samples and learns from half of the prompts, and --memory is what one may hold
+    sizes = []
+    for processes in ("1", "2"):
+        assert main(["fit", "--memory", "640MiB", "--processes", processes, "--json"]) == 0
+        rows = json.loads(capsys.readouterr().out)
+        sizes.append(max(int(row["value"]) for row in rows if row["fits"]))
+
+    assert sizes[1] > sizes[0] > 1
+
+
 def test_processes_of_what_fits_hold_what_is_foretold_within_a_tenth(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     argv = ["fit", "--memory", "640MiB", "--algorithms", "grpo,ppo", "--verify", "--json"]
 
     assert main(argv) == 0
-
-    import json
 
     rows = json.loads(capsys.readouterr().out)
     whole = [row for row in rows if row["component"] == "process"]

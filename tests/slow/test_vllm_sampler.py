@@ -19,8 +19,8 @@ from bakeoff.models.loading import LanguageModel, load
 from bakeoff.training.batch import collate
 from bakeoff.training.sampling.padded import PaddedSampler
 from bakeoff.training.sampling.protocol import Decoding
-from bakeoff.training.sampling.vllm_engine import CPU_BLOCK
-from bakeoff.training.sampling.vllm_sampler import VllmSampler, checkpoint_weights
+from bakeoff.training.sampling.vllm_engine import CPU_BLOCK, checkpoint_weights
+from bakeoff.training.sampling.vllm_sampler import VllmSampler
 from bakeoff.training.scoring import token_logps
 from bakeoff.types import Batch, Completion
 
@@ -205,7 +205,7 @@ def test_a_group_shares_the_keys_of_its_prompt(sampler: VllmSampler) -> None:
     sampler.synchronise()  # forgets all keys
 
     answers = sampler._engine.answers(sampler._questions([long] * 4, DECODING, 0))
-    read_before = [output.num_cached_tokens for _, output in answers]
+    read_before = [answer.cached_tokens for _, answer in answers]
 
     # whole blocks only, and never the last token, whose logits are wanted
     whole = (len(long) - 1) // CPU_BLOCK * CPU_BLOCK

@@ -238,6 +238,11 @@ def test_the_text_says_what_fits_what_was_measured_and_that_the_batch_is_whole(
         (["fit", "--memory", "0GiB"], "must be above 0, not 0GiB"),
         (["fit", "--memory", "1GiB", "--out", "none/fit.csv"], "a file in a folder that exists"),
         (["fit", "--memory", "1GiB", "--budget", "memory=2GiB"], "leave --budget out"),
+        (["fit", "--memory", "1GiB", "--verify", "--processes", "2"], "--verify runs one process"),
+        (
+            ["fit", "--memory", "1GiB", "--processes", "2", "--sharding", "full"],
+            "give --devices 2 --device-memory SIZE",
+        ),
         (["fit", "--memory", "1GiB", "--model", "tny"], "did you mean 'tiny'"),
     ],
 )

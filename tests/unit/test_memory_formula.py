@@ -12,10 +12,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from bakeoff.training.config import train_config
 from bakeoff.training.memory import activations, prediction, sampling
-from bakeoff.training.memory.prediction import Run, models_of, predicted
+from bakeoff.training.memory.prediction import models_of, predicted
 from bakeoff.training.memory.process import HOLES, LIBRARIES
 from bakeoff.training.memory.sizes import ModelSizes, model_config, model_sizes
-from bakeoff.training.memory.workload import Lengths, Machine, Needs, backward_piece
+from bakeoff.training.memory.workload import Lengths, Machine, Needs, Run, backward_piece
 from bakeoff.training.models import CRITIC_RANK
 from bakeoff.training.packing import logps, products
 from bakeoff.training.sampling import cache, packed

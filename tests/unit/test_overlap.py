@@ -57,6 +57,8 @@ class Stepwise:
         decoding: Decoding,
         seed: int,
         finished: Finished | None = None,
+        *,
+        first: int = 0,
     ) -> list[Completion]:
         replies = [
             Completion(prompt, (4, 1), (-1.0, -1.0), truncated=False, text="1")

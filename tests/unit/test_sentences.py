@@ -5,7 +5,7 @@ from unit.results_folder import write_cell
 
 from bakeoff.comparisons.report.fairness import fairness_card
 from bakeoff.comparisons.report.pairwise import pairwise_rows
-from bakeoff.comparisons.report.sentences import sentences
+from bakeoff.comparisons.report.sentences import cautions, sentences
 from bakeoff.comparisons.report.summary import summary_rows
 from bakeoff.comparisons.report.verdicts import verdict_sentence
 from bakeoff.comparisons.results import load
@@ -155,6 +155,14 @@ def test_nobody_leads_whom_it_may_not_be_compared_to(tmp_path):
     assert "winner in time per update: none shown; grpo is not comparable to ppo" in said(
         load(tmp_path)
     )
+
+
+def test_means_over_different_hardware_are_warned_of(tmp_path):
+    for seed, device in enumerate(("H200", "A100")):
+        write_cell(tmp_path, "grpo", seed, device_name=device, host_id=device)
+
+    (line,) = cautions(load(tmp_path))
+    assert line.startswith("the runs are of different hardware (A100, H200): times and bytes are")
 
 
 def test_no_sentence_compares_an_algorithm_with_itself():

@@ -127,6 +127,21 @@ def test_too_few_held_out_items_for_both_are_refused_before_anything_starts(
     assert not (tmp_path / "t").exists()
 
 
+def test_the_runs_of_a_trial_are_started_as_the_tuning_asks(tmp_path: Path) -> None:
+    base = plan(algorithms=["grpo"], out=tmp_path, launcher="ray", ray_address="10.0.0.5:6379")
+    made = planned(base, space_of({"learning_rate": [1e-3]}, ("grpo",), by_updates=True), 2)
+    trial = made.comparison(made.trials[1])
+
+    assert (trial.launcher, trial.ray_address) == ("ray", "10.0.0.5:6379")
+
+
+def test_trials_cannot_be_written_down_to_be_submitted_later(tmp_path: Path) -> None:
+    base = plan(algorithms=["grpo"], out=tmp_path, launcher="slurm", write_only=True)
+
+    with pytest.raises(UsageError, match="write_only is for compare"):
+        planned(base, space_of({"learning_rate": [1e-3]}, ("grpo",), by_updates=True), 2)
+
+
 def test_a_value_that_no_run_may_have_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="learning_rate must be at least 0"):
         tuning(tmp_path / "t", [-1.0])

@@ -15,7 +15,7 @@ from bakeoff.errors import UsageError
 from bakeoff.training.config import train_config
 from bakeoff.training.ledger import Ledger
 from bakeoff.training.models import ADAPTER
-from bakeoff.training.sampling.vllm_sampler import checkpoint_weights
+from bakeoff.training.sampling.vllm_engine import checkpoint_weights
 
 no_vllm = pytest.mark.skipif(
     importlib.util.find_spec("vllm") is not None, reason="says what happens without vllm"

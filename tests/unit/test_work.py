@@ -16,6 +16,7 @@ from bakeoff.comparisons.cli import main
 from bakeoff.comparisons.running import neighbours
 from bakeoff.comparisons.running.folder import place, read_json, settle
 from bakeoff.comparisons.running.grid import CellSpec, Experiment, cells, plan
+from bakeoff.comparisons.running.launchers.local import Local
 from bakeoff.comparisons.running.progress import CellRow, Screen
 from bakeoff.comparisons.running.room import DISK_FULL, unwritable, writing
 from bakeoff.comparisons.running.share import available_bytes, check_share, cores, threads
@@ -68,7 +69,7 @@ def go(
     """Run cells that are a script; return them, and what was said."""
     grid = cells(plan(algorithms=["grpo"], seeds=seeds, out=out))
     lock = os.open(os.devnull, os.O_RDONLY)
-    site = Site(out, [sys.executable, "-c", script], lock, None, parallel, lambda: False)
+    site = Site(out, [sys.executable, "-c", script], Local(parallel, lock), None, lambda: False)
     screen = Noted()
     try:
         run_all(site, [CellRow(cell) for cell in grid], screen, lambda: others)

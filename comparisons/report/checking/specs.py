@@ -65,17 +65,17 @@ def _own_words(run: Row, spec: Mapping[str, Any], status: Mapping[str, Any]) -> 
             yield f"spec.json gives {spec[key]!r} as {key}, status.json {status[key]!r}"
     if spec.get("run_id") != f"{spec.get('experiment')}/{spec.get('cell_id')}":
         yield f"spec.json gives {spec.get('run_id')!r} as run_id"
-    content, config = _object(spec.get("content")), spec.get("config")
+    content, config = json_object(spec.get("content")), spec.get("config")
     whole = [*(spec.get(key) for key in ("algorithm", "environment", "model")), config, content]
     if content and spec.get("content_sha256") != sha256(whole):
         yield "content_sha256 is not the hash of its settings, code and versions (content)"
-    resolved = _object(run["config_json"])
-    for knob, value in _object(spec.get("config")).items():
+    resolved = json_object(run["config_json"])
+    for knob, value in json_object(spec.get("config")).items():
         if value is not None and knob in resolved and resolved[knob] != value:
             yield f"it was told {knob}={value} and says that it had {knob}={resolved[knob]}"
 
 
-def _object(value: object) -> dict[str, Any]:
+def json_object(value: object) -> dict[str, Any]:
     """Return a JSON object that may stand as text, an empty one if it is none."""
     try:
         found = json.loads(value) if isinstance(value, str) else value
@@ -93,7 +93,7 @@ def _ended(run: Row) -> Iterator[str]:
     if run["error_message"]:
         yield f"it ended ok, and says: {run['error_message']}"
     done, budget = number(run["updates"]) or 0.0, number(run["budget_value"])
-    due = number(_object(run["config_json"]).get("updates"))
+    due = number(json_object(run["config_json"]).get("updates"))
     spent = SPENT.get(str(run["budget_kind"]))
     if run["budget_kind"] == "updates" and budget is not None:
         due = budget
@@ -118,7 +118,7 @@ def _asked(run: Row, spec: Mapping[str, Any], asked: Mapping[str, Any]) -> Itera
     if spec.get("config_sha256") != made.config_sha256:
         yield "config_sha256 is not the hash of the settings in experiment.json"
     for key in ("config", "own"):
-        found, due = _object(spec.get(key)), dict(getattr(made, key))
+        found, due = json_object(spec.get(key)), dict(getattr(made, key))
         for knob in sorted(found.keys() | due.keys()):
             if found.get(knob) != due.get(knob):
                 said, asked_for = found.get(knob), due.get(knob)

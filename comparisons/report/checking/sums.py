@@ -13,7 +13,8 @@ from pathlib import Path
 
 from bakeoff.comparisons.report.audits import audited
 from bakeoff.comparisons.report.checking.rows import Raw, Rows, by_update, last_whole_update
-from bakeoff.comparisons.report.measures import NOT_TRAINING, number
+from bakeoff.comparisons.report.checking.specs import json_object
+from bakeoff.comparisons.report.measures import NOT_TRAINING, by_rank, held_at_peak, number
 from bakeoff.comparisons.results import Row
 
 ROUNDING_S = 1e-6
@@ -29,7 +30,7 @@ def findings(run: Row, raw: Raw) -> Iterator[str]:
     """
     whole = last_whole_update(run, raw)
     yield from _seconds(raw, whole)
-    yield from _tokens(raw, whole)
+    yield from tokens(run, raw, whole)
     if run["status"] == "ok":
         yield from _evaluation(run, raw["phases.csv"])
         yield from _whole(run, raw["phases.csv"])
@@ -72,6 +73,17 @@ def _seconds(raw: Raw, until: int) -> Iterator[str]:
             )
 
 
+def tokens(run: Row, raw: Raw, until: int) -> Iterator[str]:
+    """Yield a line for each sum of a run's sampled tokens that is not what it should be.
+
+    Args:
+        run: its row in runs.csv.
+        raw: its rows in the raw tables.
+        until: the last update whose rows are whole.
+    """
+    yield from _all_tokens(run, raw) if _stale(run) else _tokens(raw, until)
+
+
 def _tokens(raw: Raw, until: int) -> Iterator[str]:
     clocks = {int(row["update"]): row for row in raw["curves.csv"]}
     for row in raw["phases.csv"]:
@@ -84,6 +96,21 @@ def _tokens(raw: Raw, until: int) -> Iterator[str]:
                 f"the rollout of update {update} sampled {row['tokens'] or 0} tokens, "
                 f"completion_tokens in curves.csv grow by {grown:.0f}"
             )
+
+
+def _stale(run: Row) -> bool:
+    """Tell whether updates of a run sample for others, and so not what they learn from."""
+    return bool(json_object(run["config_json"]).get("staleness"))
+
+
+def _all_tokens(run: Row, raw: Raw) -> Iterator[str]:
+    if run["status"] != "ok" or run["attempt"] not in (1, None):
+        return  # what was sampled and not learned from is counted at the end of one attempt only
+    rollouts = [row for row in raw["phases.csv"] if row["phase"] in ("rollout", "rollout_wait")]
+    sampled = sum(number(row["tokens"]) or 0.0 for row in rollouts)
+    total = number(run["completion_tokens"])
+    if total is not None and sampled != total:
+        yield f"all rollouts sampled {sampled:.0f} tokens, status.json counts {total:.0f}"
 
 
 def _evaluation(run: Row, phases: Rows) -> Iterator[str]:
@@ -103,14 +130,20 @@ def _whole(run: Row, phases: Rows) -> Iterator[str]:
 
 
 def _bytes(run: Row, raw: Raw) -> Iterator[str]:
-    held = [number(row["bytes_at_peak"]) or 0.0 for row in raw["memory.csv"]]
-    if not held:
+    ranks = by_rank(raw["memory.csv"])
+    if not ranks:
         return
-    total = sum(held)
+    total = held_at_peak(ranks[0])
     device = number(run["peak_device_allocated_bytes"])
     top = device if device is not None else number(run["peak_rss_bytes"])
     if top is not None and (total > top or (device is not None and total != device)):
         yield f"memory.csv adds up to {total:.0f} bytes at the peak, status.json gives {top:.0f}"
+    processes = number(run["n_devices"]) or 1
+    if len(ranks) != processes:
+        yield f"memory.csv has rows of {len(ranks)} ranks, and the run had {processes:.0f}"
+    summed, most = sum(map(held_at_peak, ranks)), number(run["peak_rss_total_bytes"])
+    if device is None and most is not None and summed > most:
+        yield f"the ranks of memory.csv add up to {summed:.0f} bytes, status.json gives {most:.0f}"
     for row in raw["memory.csv"]:
         at_peak, highest = number(row["bytes_at_peak"]), number(row["bytes_max"])
         if at_peak is not None and highest is not None and at_peak > highest:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from bakeoff.streams import stream
+from bakeoff.training.devices.shares import dealt
+from bakeoff.training.devices.world import World
 from bakeoff.types import Batch, Completion
 
 
@@ -77,7 +79,20 @@ def minibatches(batch: Batch, n: int, *keys: object) -> Iterator[Batch]:
 
 
 def micro_batches(batch: Batch, size: int, tokens: float = math.inf) -> Iterator[Batch]:
-    """Split one optimiser step into backward passes, trimmed of padding.
+    """Split one optimiser step into backward passes, trimmed of padding; see ``micro_rows``."""
+    for rows in micro_rows(batch, size, tokens):
+        yield cut(batch, rows)
+
+
+def cut(batch: Batch, rows: Sequence[int]) -> Batch:
+    """Return some rows of a batch, trimmed of padding."""
+    return trim(batch.rows(torch.tensor(rows, device=batch.reward_B.device)))
+
+
+def micro_rows(
+    batch: Batch, size: int, tokens: float = math.inf, world: World | None = None
+) -> list[list[int]]:
+    """Return which rows of one optimiser step each backward pass is of.
 
     Rows of one prompt stay together, so that it is read in few of the pieces, and are sorted by
     length. The weights stand in the batch, so the gradients of the pieces add up to that of the
@@ -87,6 +102,7 @@ def micro_batches(batch: Batch, size: int, tokens: float = math.inf) -> Iterator
         batch: what the step learns from.
         size: completions of a piece, at most.
         tokens: tokens of a piece, at most, unless one completion has more; a prompt counts once.
+        world: ranks that share the pieces; those of this one are returned.
     """
     length_B, prompt_B = batch.mask_BT.sum(1), prompts(batch)
     width_B = batch.prompt_mask_BP.sum(1)
@@ -95,17 +111,18 @@ def micro_batches(batch: Batch, size: int, tokens: float = math.inf) -> Iterator
     read = last_counted(batch.mask_BT).tolist()
     widths, prompt_of = width_B.tolist(), prompt_B.tolist()
 
+    pieces: list[list[int]] = []
     piece: list[int] = []
     held = 0.0
-    for row in order_B.tolist():
+    for row in dealt(order_B.tolist(), read, world or World()):
         alone = widths[row] + read[row]
         more = read[row] if piece and prompt_of[piece[-1]] == prompt_of[row] else alone
         if piece and (len(piece) == size or held + more > tokens):
-            yield trim(batch.rows(torch.tensor(piece, device=order_B.device)))
+            pieces.append(piece)
             piece, held, more = [], 0.0, alone
         piece.append(row)
         held += more
-    yield trim(batch.rows(torch.tensor(piece, device=order_B.device)))
+    return [*pieces, piece] if piece else pieces
 
 
 def last_counted(mask_BT: torch.Tensor) -> torch.Tensor:

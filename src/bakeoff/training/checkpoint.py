@@ -2,7 +2,9 @@
 
 Random streams need no place in a checkpoint: each is derived from the seed, its purpose and the
 update, so the position says it all, with what a curriculum has seen of the items. The tensors are
-safetensors files and the rest is JSON; nothing is unpickled.
+safetensors files and the rest is JSON; nothing is unpickled. Of several processes rank 0 writes;
+those that hold shards write them themselves. Any number of processes goes on from either, in shards
+or whole (``bakeoff.training.devices.storage``).
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
 from bakeoff.errors import UsageError
+from bakeoff.training.devices.shares import alike
+from bakeoff.training.devices.storage import read, read_states, write
 from bakeoff.training.masters import publish, rounded
 from bakeoff.training.optimizer import restore, states, trained
 from bakeoff.training.reports import Counters
@@ -41,22 +44,32 @@ def save_checkpoint(
     The new one is complete before the old one goes, so a kill at any moment leaves one of the two.
     """
     new, final, old = (folder / f"{NAME}{suffix}" for suffix in (".new", "", ".old"))
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
+    world = learner.world
+    if world.rank == 0:
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+    world.wait()
     position = {**counters.as_dict(), "order": order, "semantics": _semantics(learner)}
-    try:
+
+    def written() -> None:
         for name, module, optimizer in _parts(learner):
-            save_file(_weights(module, optimizer), new / f"{name}.safetensors")
-            save_file(states(optimizer), new / f"{name}_optimizer.safetensors")
-        (new / POSITION).write_text(json.dumps(position))
+            write(new / name, _weights(module, optimizer), world)
+            write(new / f"{name}_optimizer", states(optimizer), world)
+        if world.rank == 0:
+            (new / POSITION).write_text(json.dumps(position))
+
+    try:
+        alike(world, written)
     except Exception:  # on a full disk, what is half written keeps others from writing
         shutil.rmtree(new, ignore_errors=True)
         raise
-    if final.exists():  # if it does not, the old one is the only one until the rename
+    if world.rank == 0:
+        if final.exists():  # if it does not, the old one is the only one until the rename
+            shutil.rmtree(old, ignore_errors=True)
+            os.rename(final, old)
+        os.rename(new, final)
         shutil.rmtree(old, ignore_errors=True)
-        os.rename(final, old)
-    os.rename(new, final)
-    shutil.rmtree(old, ignore_errors=True)
+    world.wait()
 
 
 def saved_updates(folder: Path) -> int | None:
@@ -67,6 +80,8 @@ def saved_updates(folder: Path) -> int | None:
 
 def load_checkpoint(folder: Path, learner: Learner, counters: Counters) -> dict[str, Any] | None:
     """Put the state of the folder's checkpoint into a run.
+
+    Every process reads it: the folder is one that all of them see.
 
     Returns:
         The state of the order of items, or ``None`` if there is no checkpoint.
@@ -80,12 +95,9 @@ def load_checkpoint(folder: Path, learner: Learner, counters: Counters) -> dict[
     _same_formula(position.pop("semantics"), _semantics(learner))
     final = _final(folder)
     for name, module, optimizer in _parts(learner):
-        weights = load_file(final / f"{name}.safetensors")
-        with torch.no_grad():
-            for key, tensor in _weights(module, optimizer).items():
-                tensor.copy_(weights[key])
+        read(final / name, _weights(module, optimizer))
         publish(trained(optimizer))
-        restore(optimizer, load_file(final / f"{name}_optimizer.safetensors"))
+        restore(optimizer, read_states(final / f"{name}_optimizer", trained(optimizer)))
     order: dict[str, Any] = position.pop("order")
     for key, value in position.items():
         setattr(counters, key, value)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from bakeoff.training import adapters
 from bakeoff.training.batch import last_counted
+from bakeoff.training.devices.sharding import through
 from bakeoff.training.scoring import States, read
 from bakeoff.types import Batch
 
@@ -97,7 +98,7 @@ def separate(policy: PreTrainedModel) -> Critic:
     backbone = copy.deepcopy(policy.base_model).requires_grad_(True)
 
     def states(batch: Batch) -> States:
-        return read(policy, batch, backbone=backbone)
+        return through(backbone, lambda: read(policy, batch, backbone=backbone))
 
     return Critic(states, lambda: backbone, backbone=backbone)
 
@@ -111,7 +112,7 @@ def shared(policy: PreTrainedModel) -> Critic:
 
     @torch.no_grad()
     def states(batch: Batch) -> States:
-        return read(policy, batch)
+        return through(policy, lambda: read(policy, batch))
 
     return Critic(states, lambda: policy.base_model)
 

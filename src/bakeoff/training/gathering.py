@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, NamedTuple
-
-import torch
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from bakeoff.streams import stream_seed
 from bakeoff.training.batch import collate
 from bakeoff.training.curriculum import ORDERS
+from bakeoff.training.devices.shares import SharedSampler, alike, share
 from bakeoff.training.gold import gold_completion
 from bakeoff.training.judging import Episode, without_baseline
 from bakeoff.training.learner import Learner
@@ -26,38 +26,17 @@ from bakeoff.training.order import item_indices
 from bakeoff.training.overlap import Judge, Pace, overlaps
 from bakeoff.training.reports import GOLD, Sample
 from bakeoff.training.rollout import rollout
+from bakeoff.training.rounds import Gathered, Round
 from bakeoff.training.sampling.builtin import sampler_of
+from bakeoff.training.sampling.engines import engine_of
 from bakeoff.training.sampling.protocol import Decoding, Sampler
-from bakeoff.training.sampling.vllm_sampler import VllmSampler
-from bakeoff.training.statistics import (
-    filter_metrics,
-    group_metrics,
-    length_metrics,
-    sample_metrics,
-)
+from bakeoff.training.sampling.server_config import SERVER
+from bakeoff.training.statistics import gathered_metrics
 from bakeoff.training.steps import Diverged
-from bakeoff.types import Algorithm, Batch, Completion, Environment, Item, Metrics
+from bakeoff.types import Algorithm, Batch, Completion, Environment, Item
 
 if TYPE_CHECKING:
     from bakeoff.models.loading import LanguageModel
-
-
-class Gathered(NamedTuple):
-    """What one update asked and got.
-
-    Attributes:
-        samples: all completions, of all rounds; or the gold replies.
-        greedy: the greedy replies, if the algorithm needs them.
-        learned: those of the samples that are in the batch, in its order.
-        batch: what is learned from; None if nothing is left.
-        metrics: of all samples, and of what was kept.
-    """
-
-    samples: list[Sample]
-    greedy: list[Sample]
-    learned: list[Sample]
-    batch: Batch | None
-    metrics: Metrics
 
 
 class Gatherer:
@@ -68,6 +47,7 @@ class Gatherer:
         sampler: writes the replies.
         engine: the sampler, if it has weights of its own.
         hidden_s: wall seconds of the last update's scoring that ran beside its sampling.
+        version: how many updates the policy has behind it; the loop counts them.
     """
 
     def __init__(
@@ -86,10 +66,13 @@ class Gatherer:
         """
         config, sampling = learner.config, learner.config.sampling
         assert sampling.max_new_tokens is not None, "the caller resolves the environment's default"
-        self.language_model, self.environment = language_model, environment
+        # the policy, or the whole twin that samples for it
+        self.language_model = replace(language_model, model=learner.player)
+        self.environment = environment
         self.learner, self.config = learner, config
         self.seed, self.meter, self.hidden_s = seed, meter, 0.0
-        self._current = False
+        self.version = 0
+        self._loaded: int | None = None  # the version that an engine has
         self._pace = Pace()
         self.order = ORDERS[config.curriculum](environment, seed)
         self.decoding = Decoding(
@@ -98,8 +81,11 @@ class Gatherer:
             top_p=sampling.top_p,
             top_k=sampling.top_k,
         )
-        self.engine = self._engine() if config.sampler == "vllm" else None
-        self.sampler: Sampler = self.engine or sampler_of(language_model, rows=config.sample_batch)
+        self.engine = engine_of(self.language_model, self.decoding, config, learner.ledger)
+        with learner.whole():  # a twin is tried out
+            self.sampler: Sampler = self.engine or sampler_of(
+                self.language_model, rows=config.sample_batch
+            )
         self.greedy_decoding = Decoding(max_new_tokens=sampling.max_new_tokens, temperature=0.0)
         if self.algorithm.on_gold:  # a data set without any shows now, and not after minutes
             for index in item_indices(seed, 0, config.prompts_per_update, self.order.size):
@@ -110,8 +96,24 @@ class Gatherer:
         """What the learner makes of the samples."""
         return self.learner.algorithm
 
-    def gather(self, update: int) -> Gathered:
+    @property
+    def apart(self) -> bool:
+        """Whether replies are written in another process, which needs none of this one's models."""
+        return self.config.sampler == SERVER
+
+    def close(self) -> None:
+        """End an engine that has to be ended."""
+        if self.engine is not None:
+            self.engine.close()
+
+    def gather(
+        self, update: int, written: tuple[Round, Sequence[Episode]] | None = None
+    ) -> Gathered:
         """Return what an update learns from, and all that was asked to get there.
+
+        Args:
+            update: 0 is the first.
+            written: the first round of it and its episodes, if these are there already.
 
         Raises:
             Diverged: the model's logits are not finite.
@@ -127,76 +129,100 @@ class Gatherer:
             if not missing:
                 break
             rounds = number
-            more, more_greedy = self._round(update, number, missing)
+            first = written if number == 0 else None
+            more, more_greedy = self._round(update, number, missing, first)
             learned += self._kept(more, more_greedy)
             samples, greedy = samples + more, greedy + more_greedy
-        self._current = False  # the policy learns from this now
         self.order.learn(samples)
-        metrics = self._metrics(samples, greedy)
-        if self.algorithm.keep is not None:
-            metrics |= filter_metrics(samples, learned)
+        metrics = gathered_metrics(self.algorithm, samples, greedy, learned)
         if self.algorithm.refill:
             metrics["refill/rounds"] = rounds
         if overlaps(self.environment) and not self.algorithm.on_gold:
             metrics["overlap/reward_s"] = self.hidden_s
-        return Gathered(samples, greedy, learned, self._batch(learned, greedy), metrics)
+        return Gathered(samples, greedy, learned, self.batch(learned, greedy), metrics)
 
     def held_out(self, indices: range) -> list[Sample]:
         """Answer held-out items greedily; the same ones for every run."""
-        items = [self.environment.item(index, "eval") for index in indices]
+        world = self.learner.world
+        mine = indices[share(len(indices), world)]
+        items = [self.environment.item(index, "eval") for index in mine]
         judge = Judge(self.environment, self._pace, len(items), 1)
-        self._synchronise()
+        groups = [index - indices.start for index in mine]
+
+        def played() -> list[Episode]:
+            return self._played(judge, items, 1, self.greedy_decoding, 0)
+
+        self.synchronise()
         with self.meter.phase("eval") as phase:
             with self._sampling(), judge:
-                episodes = self._played(judge, items, 1, self.greedy_decoding, 0)
-            phase.tokens += sum(completion.sampled for _, completion in episodes)
-            return judge.samples(episodes, range(len(items)))
+                episodes = alike(world, played)
+            answers = world.everyone(alike(world, lambda: judge.samples(episodes, groups)))
+            samples = [sample for some in answers for sample in some]
+            phase.tokens += sum(sample.completion.sampled for sample in samples)
+        return self._dated(samples)
 
-    def _engine(self) -> VllmSampler:
-        """Start an engine with weights of its own, in the numbers of the run's passes."""
-        policy, precision = self.language_model.model, self.config.precision
-        dtype = policy.dtype if precision == "fp32" else torch.bfloat16
-        rows = self.config.sample_batch
-        engine = VllmSampler(self.language_model, self.decoding, rows=rows, dtype=dtype)
-        self.learner.ledger.set("sampler_weights", engine.weight_bytes, always=True)
-        self.learner.ledger.set("kv_cache", engine.kv_cache_bytes, always=True)
-        return engine
-
-    def _synchronise(self) -> None:
+    def synchronise(self) -> None:
         """Give an engine with weights of its own those of the policy, if they have moved."""
-        if self.engine is not None and not self._current:
+        if self.engine is not None and self._loaded != self.version:
             with self.meter.phase("weight_sync"), self.learner.sampling(here=False):
                 self.engine.synchronise()
-        self._current = True
+        self._loaded = self.version
 
     def _sampling(self) -> AbstractContextManager[None]:
         """Make the policy ready to sample, if it is the one that does."""
         return self.learner.sampling() if self.engine is None else nullcontext()
 
-    def _round(self, update: int, number: int, n_items: int) -> tuple[list[Sample], list[Sample]]:
-        """Ask some items and judge the answers: samples, and greedy replies."""
+    def ask(self, update: int, number: int, n_items: int) -> Round:
+        """Return the items of a round of an update, for ``write``; the first has the number 0."""
         order = self.order
         items = order.further(update, number, n_items) if number else order.items(update, n_items)
         groups = list(range(len(order.asked) - n_items, len(order.asked)))
-        if self.algorithm.on_gold:
-            return list(map(self._gold, items, groups)), []
-        self._synchronise()
-        n = self.config.group_size
+        if not self.algorithm.on_gold:
+            mine = share(n_items, self.learner.world)
+            items, groups = items[mine], groups[mine]
+            self.synchronise()
+        n, extra = self.config.group_size, len(items) if self.algorithm.needs_greedy else 0
         keys = ("sampling", self.seed, update, *([number] if number else []))
-        extra = n_items if self.algorithm.needs_greedy else 0
-        judge = Judge(self.environment, self._pace, extra + n_items * n, n)
-        with self.meter.phase("rollout") as phase, self._sampling(), judge:
-            greedy = []
-            if extra:
-                greedy = self._played(judge, items, 1, self.greedy_decoding, 0)
-            seed = stream_seed(*keys)
-            episodes = self._played(judge, items, n, self.decoding, seed, first=extra)
-            phase.tokens += sum(completion.sampled for _, completion in greedy + episodes)
-        owners = groups[:extra] + [group for group in groups for _ in range(n)]
+        judge = Judge(self.environment, self._pace, extra + len(items) * n, n)
+        return Round(items, groups, extra, stream_seed(*keys), judge)
+
+    def write(self, asked: Round) -> list[Episode]:
+        """Have the items of a round answered, greedily first if that is needed.
+
+        An engine that is ``apart`` may be called from a thread of its own.
+        """
+        judge = asked.judge
+        greedy: list[Episode] = []
+        with judge:
+            if self.algorithm.needs_greedy:
+                greedy = self._played(judge, asked.items, 1, self.greedy_decoding, 0)
+            drawn = (self.config.group_size, self.decoding, asked.seed)
+            return greedy + self._played(judge, asked.items, *drawn, first=asked.greedy)
+
+    def _round(
+        self,
+        update: int,
+        number: int,
+        n_items: int,
+        written: tuple[Round, Sequence[Episode]] | None,
+    ) -> tuple[list[Sample], list[Sample]]:
+        """Ask some items and judge the answers: samples, and greedy replies."""
+        world = self.learner.world
+        if written is None:
+            asked = self.ask(update, number, n_items)
+            if self.algorithm.on_gold:
+                return list(map(self._gold, asked.items, asked.groups)), []
+            with self.meter.phase("rollout") as phase, self._sampling():
+                # all wait here for the slowest, which is sampling's affair and not scoring's
+                written = asked, alike(world, lambda: self.write(asked))
+                phase.tokens += sum(world.everyone(sum(one.sampled for _, one in written[1])))
+        asked, episodes = written
         with self.meter.phase("reward"):
-            answers = judge.samples(greedy + episodes, owners)
-        self.hidden_s += judge.hidden_s
-        baselines, samples = answers[:extra], answers[extra:]
+            judged = alike(world, lambda: asked.judged(episodes, self.config.group_size))
+            answers = world.everyone(judged)
+        self.hidden_s += asked.judge.hidden_s
+        baselines = self._dated([sample for some, _ in answers for sample in some])
+        samples = self._dated([sample for _, some in answers for sample in some])
         return without_baseline(samples, baselines), baselines
 
     def _played(
@@ -210,29 +236,31 @@ class Gatherer:
         first: int = 0,
     ) -> list[Episode]:
         """Have items answered; ``first`` is the place of the first episode in the judge's round."""
-        model, sampler = self.language_model, self.sampler
+        model, sampler = self.language_model, SharedSampler(self.sampler, self.learner.world)
 
         def finished(row: int, completion: Completion) -> None:
             judge.take(first + row, (items[row // n], completion))
 
         told = finished if judge.overlaps else None
-        try:
-            episodes, cache_bytes = rollout(
-                self.environment, model, sampler, items, n, decoding, seed, told
-            )
-        except FloatingPointError as error:
-            raise Diverged(str(error)) from error
-        self.learner.ledger.set("kv_cache", cache_bytes, always=self.engine is not None)
+        with sampler.calls(self.environment.turns):
+            if not items:  # there are more ranks than items
+                return []
+            try:
+                episodes, cache_bytes = rollout(
+                    self.environment, model, sampler, items, n, decoding, seed, told
+                )
+            except FloatingPointError as error:
+                raise Diverged(str(error)) from error
+        if not self.apart:
+            self.learner.ledger.set("kv_cache", cache_bytes, always=self.engine is not None)
         return episodes
+
+    def _dated(self, samples: Sequence[Sample]) -> list[Sample]:
+        return [replace(sample, version=self.version) for sample in samples]
 
     def _gold(self, item: Item, group: int) -> Sample:
         model, decoding = self.language_model, self.decoding
         return Sample(item, gold_completion(self.environment, model, item, decoding), GOLD, group)
-
-    def _metrics(self, samples: Sequence[Sample], greedy: Sequence[Sample]) -> Metrics:
-        if self.algorithm.on_gold:
-            return length_metrics(samples)
-        return sample_metrics(samples, score="reward") | group_metrics(samples, greedy)
 
     def _kept(self, samples: Sequence[Sample], greedy: Sequence[Sample]) -> list[Sample]:
         """Return the samples to learn from: those with a score that the filter keeps."""
@@ -240,12 +268,12 @@ class Gatherer:
         if self.algorithm.keep is None or not found:
             return found
         with self.meter.phase("advantage"):
-            batch = self._batch(found, greedy)
+            batch = self.batch(found, greedy)
             assert batch is not None
             keep_B = self.algorithm.keep(batch)
         return [sample for sample, keep in zip(found, keep_B.tolist(), strict=True) if keep]
 
-    def _batch(self, samples: Sequence[Sample], greedy: Sequence[Sample]) -> Batch | None:
+    def batch(self, samples: Sequence[Sample], greedy: Sequence[Sample]) -> Batch | None:
         """Return samples as tensors; None if there are none."""
         if not samples:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,9 +16,12 @@ from bakeoff.algorithms.stages import corrected, weighted
 from bakeoff.training import adapters
 from bakeoff.training.batch import minibatches
 from bakeoff.training.config import TrainConfig
+from bakeoff.training.devices.replicas import check_replicas
+from bakeoff.training.devices.sharding import met, sharded
+from bakeoff.training.devices.world import world
 from bakeoff.training.flops import Passes, passes
 from bakeoff.training.ledger import Ledger, counts, optimizer_bytes, tensor_bytes
-from bakeoff.training.matching import copy_bytes, matched, mean_kl, no_step
+from bakeoff.training.matching import copy_bytes, mean_kl, moved
 from bakeoff.training.memory.holdings import model_bytes
 from bakeoff.training.meter import Meter
 from bakeoff.training.models import ADAPTER, CRITIC_RANK, learning_rates, models
@@ -27,9 +30,9 @@ from bakeoff.training.packing.products import reordered_weights
 from bakeoff.training.passing import Passing
 from bakeoff.training.precision import cast, many_passes_in
 from bakeoff.training.scoring import States
-from bakeoff.training.statistics import correction_metrics, largest_gap
+from bakeoff.training.statistics import correction_metrics, largest_gap, step_metrics
 from bakeoff.training.steps import Diverged as Diverged
-from bakeoff.training.steps import Losses, apply, clipped
+from bakeoff.training.steps import Losses, apply
 from bakeoff.types import Algorithm, Batch, Metrics
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ class Learner:
         critic: a value model, if the algorithm has a value loss.
         reference: a frozen copy of the policy at the start, if the algorithm needs one and the
             policy is no LoRA, whose base is that already.
+        player: the model that samples: the policy, or a whole twin of it if that is in shards.
         ledger: the bytes that all of them hold.
     """
 
@@ -67,36 +71,38 @@ class Learner:
         """
         self.config, self.algorithm, self.ledger = config, algorithm, ledger
         self.lora = config.lora.lora_rank > 0
+        self.world = world(language_model.model.device.type)
         policy = language_model.model.eval()  # eval: no dropout, so that ratios start at 1
         cast(policy, config.precision)
         self.models = models(policy, algorithm, config.lora, seed)
         self.policy, self.critic, self.reference = self.models
-        self.passing = Passing(config, policy)
+        check_replicas(policy.parameters(), self.world)
+        self.player = sharded(self.models, self.world, config)
+        self.passing = Passing(config, policy, self.world)
         self.rates = learning_rates(config.optimizer, config.lora, algorithm)
         moving = adapters.parameters(policy, ADAPTER) if self.lora else policy.parameters()
         self.optimizer = adamw(moving, self.rates[0], config.optimizer)
-        self.critic_optimizer = (
-            adamw(self.critic.parameters(), self.rates[1], config.optimizer)
-            if self.critic is not None
-            else None
-        )
+        self.critic_optimizer = None
+        if self.critic is not None:
+            weights = self.critic.parameters()
+            self.critic_optimizer = adamw(weights, self.rates[1], config.optimizer)
         self._sampler_gap: float | None = None
         for name, held in self.models.held().items():
             model = getattr(self.models, name)
             buffers = model.buffers() if model is not None else ()
             ledger.set(f"{name}_weights", tensor_bytes([*held, *buffers]))
-        for name, optimizer in self._optimizers().items():
+        for name, optimizer in self.optimizers().items():
             ledger.set(f"{name}_optimizer", optimizer_bytes(optimizer))  # masters, so far
         if config.optimizer.match != "none":
             ledger.set("other_tensors", copy_bytes(self.optimizer))
 
     def predicted_bytes(self) -> dict[str, int]:
         """Bytes by formula: weights, gradients of what trains, AdamW's averages and masters."""
-        moved = {name: counts(trained(optimizer)) for name, optimizer in self._optimizers().items()}
+        moved = {name: counts(trained(optimizer)) for name, optimizer in self.optimizers().items()}
         held = {name: counts(weights) for name, weights in self.models.held().items()}
         return model_bytes(held, moved, self.config.optimizer.optimizer_bits)
 
-    def _optimizers(self) -> dict[str, Optimizer]:
+    def optimizers(self) -> dict[str, Optimizer]:
         """Return what moves the policy and, if there is one, the critic."""
         both = {"policy": self.optimizer, "critic": self.critic_optimizer}
         return {name: optimizer for name, optimizer in both.items() if optimizer is not None}
@@ -114,22 +120,27 @@ class Learner:
         If it samples itself (``here``), its weights are copied in the order of fast products.
         """
         with ExitStack() as stack:
+            copied = stack.enter_context(self.whole())
             if self.lora:
                 extra_bytes = stack.enter_context(adapters.merged(self.policy, ADAPTER))
                 self.ledger.set("merged_weights", extra_bytes)
-            stack.enter_context(many_passes_in(self.config.precision, self.policy))
+            stack.enter_context(many_passes_in(self.config.precision, self.player))
             if here:
-                copied = stack.enter_context(reordered_weights(self.policy))
+                copied += stack.enter_context(reordered_weights(self.player))
                 self.ledger.set("sampler_weights", copied)
             yield
+
+    def whole(self) -> AbstractContextManager[int]:
+        """Have all weights in ``player`` on every rank meanwhile; gives the bytes of a copy."""
+        return nullcontext(0) if self.player is self.policy else met(self.policy, self.player)
 
     @torch.no_grad()
     def annotate(self, batch: Batch, meter: Meter) -> Batch:
         """Return the batch with what the models say of it before the update.
 
-        The critic's values, ``value_BT`` and ``value_end_B``; the reference's log-probabilities;
-        and if the algorithm corrects the mismatch of sampler and training model, the policy's own
-        log-probabilities in the place of the sampler's, and ``correction_BT``.
+        The critic's values; the reference's log-probabilities; and if the algorithm corrects the
+        mismatch of sampler and training model, the policy's own log-probabilities in the place of
+        the sampler's, and ``correction_BT``.
         """
         tokens, asks = int(batch.mask_BT.sum()), self.algorithm.mismatch is not None
         logp_BT = None
@@ -148,7 +159,7 @@ class Learner:
             with meter.phase("old_logprob") as phase:
                 if logp_BT is None:
                     phase.tokens += tokens
-                    (logp_BT,) = self.passing.in_pieces(batch, self._logps)
+                    (logp_BT,) = self.passing.in_pieces(batch, self.passing.policy_logps)
                 self._sampler_gap = largest_gap(logp_BT, batch)
                 batch = corrected(self.algorithm, batch, logp_BT)
         return batch
@@ -164,9 +175,6 @@ class Learner:
                 batch, lambda piece: self.passing.logps(model, piece)[:1]
             )
         return logp_BT
-
-    def _logps(self, batch: Batch) -> tuple[Tensor]:
-        return self.passing.logps(self.policy, batch)[:1]
 
     def _values_and_logps(self, batch: Batch) -> tuple[Tensor, ...]:
         """Return what a critic that is a head on the policy says, and the policy, in one pass."""
@@ -207,9 +215,7 @@ class Learner:
         gaps = [step.pop("logp_mismatch/max") for step in steps if "logp_mismatch/max" in step]
         if gaps and algorithm.mismatch is None and not algorithm.on_gold:
             metrics["logp_mismatch/max"] = gaps[0]
-        # a sum that a step does not mention is 0, as it is where a micro-batch does not
-        for name in sorted(set().union(*steps)):
-            metrics[name] = sum(step.get(name, 0.0) for step in steps) / len(steps)
+        metrics |= step_metrics(steps)
         if not alone:
             metrics["lr"] = self.rates[0] * factor
         if self.critic is not None:
@@ -244,19 +250,12 @@ class Learner:
             return found, {**sums, "entropy": float(entropy_BT.sum())}
 
         metrics = self.passing.backward(mini, losses, value_coef=plan.coef if plan else 1.0)
-        norm = clipped(self.optimizer, self.config.optimizer.max_grad_norm, "policy")
-        metrics |= {"grad_norm": norm, "logp_mismatch/max": max(gaps)}
-        step = functools.partial(
-            apply, self.optimizer, self.rates[0] * factor, self.ledger, "policy"
-        )
-        if self.config.optimizer.match == "none":
-            step()
-        elif norm > 0:
-            measured = functools.partial(self._kl_since, before)
-            metrics |= matched(self.optimizer, self.config.optimizer, factor, step, measured)
-        else:  # without a gradient there is no direction to go a given length
-            self.optimizer.zero_grad(set_to_none=True)
-            metrics |= no_step(self.config.optimizer)
+        norm = self.passing.clipped(self.optimizer, "policy")
+        metrics |= {"grad_norm": norm, "logp_mismatch/max": max(self.world.everyone(max(gaps)))}
+        rate = self.rates[0] * factor
+        step = functools.partial(apply, self.optimizer, rate, self.ledger, "policy")
+        measured = functools.partial(self._kl_since, before)
+        metrics |= moved(self.optimizer, self.config.optimizer, factor, norm, step, measured)
         if self._shared:
             metrics |= self._move_critic(factor)
         return metrics
@@ -282,15 +281,16 @@ class Learner:
     def _move_critic(self, factor: float) -> Metrics:
         optimizer = self.critic_optimizer
         assert optimizer is not None
-        norm = clipped(optimizer, self.config.optimizer.max_grad_norm, "critic")
+        norm = self.passing.clipped(optimizer, "critic")
         apply(optimizer, self.rates[1] * factor, self.ledger, "critic")
         return {"grad_norm/critic": norm}
 
     @torch.no_grad()
     def _kl_since(self, before: list[tuple[Batch, Tensor]]) -> float:
+        logps = self.passing.policy_logps
         with self.passing.in_numbers():
-            pieces = [(old_BT, self._logps(micro)[0], micro.mask_BT) for micro, old_BT in before]
-        kl = mean_kl(pieces)
+            pieces = [(old_BT, logps(micro)[0], micro.mask_BT) for micro, old_BT in before]
+        kl = mean_kl(pieces, self.world)
         if not math.isfinite(kl):
             raise Diverged(f"the KL of a step is {kl}")
         return kl

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 from torch.optim import Optimizer
 
+from bakeoff.training.devices.shards import here
 from bakeoff.training.masters import Master, master_bytes, rounded
 from bakeoff.training.memory.sizes import Weight
 from bakeoff.training.optimizer import trained
@@ -99,8 +100,9 @@ class Ledger:
 
 
 def tensor_bytes(tensors: Iterable[Tensor | None]) -> int:
-    """Bytes of the distinct storages behind some tensors; shared ones count once."""
-    storages = {t.untyped_storage()._cdata: t.untyped_storage() for t in tensors if t is not None}
+    """Bytes of the distinct storages behind some tensors; shared ones, and shards here, once."""
+    parts = (here(t).untyped_storage() for t in tensors if t is not None)
+    storages = {storage._cdata: storage for storage in parts}
     return sum(storage.nbytes() for storage in storages.values())
 
 
@@ -117,7 +119,7 @@ def counts(weights: Iterable[Tensor]) -> list[Weight]:
     Example:
         >>> import torch
         >>> counts([torch.empty(2, 3, dtype=torch.bfloat16)])
-        [Weight(numbers=6, itemsize=2)]
+        [Weight(numbers=6, itemsize=2, rows=0)]
     """
     own = (rounded(weight) if isinstance(weight, Master) else weight for weight in weights)
-    return [Weight(weight.numel(), weight.dtype.itemsize) for weight in own]
+    return [Weight(here(weight).numel(), weight.dtype.itemsize) for weight in own]

@@ -17,13 +17,17 @@ from bakeoff.training.budget import parse, spent_frac
 from bakeoff.training.checkpoint import load_checkpoint, save_checkpoint, saved_updates
 from bakeoff.training.config import TrainConfig
 from bakeoff.training.costs import count_given, count_learned, count_measured, count_sampled
+from bakeoff.training.devices.refusals import check_launch
+from bakeoff.training.devices.world import world
 from bakeoff.training.flops import FlopModel, flop_model
-from bakeoff.training.gathering import Gathered, Gatherer
+from bakeoff.training.gathering import Gatherer
 from bakeoff.training.learner import Learner
 from bakeoff.training.ledger import Ledger, tensor_bytes
 from bakeoff.training.meter import Meter
 from bakeoff.training.packing.products import fast_products
+from bakeoff.training.pipeline import Pipeline
 from bakeoff.training.reports import Counters, Report, Sample
+from bakeoff.training.rounds import Gathered
 from bakeoff.training.statistics import critic_metrics, sample_metrics, silent_metrics
 from bakeoff.types import Algorithm, Batch, Environment, Metrics
 
@@ -65,8 +69,11 @@ class Training:
         Raises:
             UsageError: the group is smaller than the algorithm needs, or it learns from gold
                 replies and the environment has none, or the budget is one of tokens, and it
-                writes none.
+                writes none, or the processes are not those of ``config``.
         """
+        self.world = world(language_model.model.device.type)
+        kind = algorithm.critic.kind if algorithm.critic is not None else None
+        check_launch(config, self.world.size, kind)
         if config.group_size < algorithm.min_group_size:
             raise UsageError(
                 f"group_size {config.group_size} is too small: the algorithm compares at least "
@@ -86,6 +93,7 @@ class Training:
         self.ledger = ledger or Ledger()
         self.learner = Learner(language_model, algorithm, config, self.ledger, seed=seed)
         self.gatherer = Gatherer(language_model, environment, self.learner, seed=seed, meter=meter)
+        self.pipeline = Pipeline(self.gatherer)
         self.counters = Counters()
         self.flops: FlopModel = flop_model(language_model.model)
         meter.on_peak = self.ledger.mark_peak
@@ -101,6 +109,12 @@ class Training:
             Diverged: a loss, a gradient or a logit is no longer finite.
             OutOfMemory: the process went over the meter's limit.
         """
+        try:
+            yield from self._run(checkpoints)
+        finally:
+            self.pipeline.close()
+
+    def _run(self, checkpoints: Path | None) -> Iterator[Report]:
         self.meter.start_update()
         state = None
         if checkpoints is not None:
@@ -108,14 +122,15 @@ class Training:
         if state is None:
             yield self._report({}, [], evaluate=True)
         else:
-            self.gatherer.order.restore(state)
+            self.pipeline.restore(state)
         while not self.ended:
             self.meter.start_update()
             self._save(checkpoints)
             started = time.perf_counter()
             metrics, samples = self._update(self.counters.updates)
             self.counters.updates += 1
-            self.counters.train_s += time.perf_counter() - started
+            # rank 0's clock, so that a budget of time ends all ranks at the same update
+            self.counters.train_s += self.world.first(time.perf_counter() - started)
             evaluate = self.ended or self.counters.updates % self.config.eval_every == 0
             yield self._report(metrics, samples, evaluate=evaluate)
         self._save(checkpoints)
@@ -136,11 +151,24 @@ class Training:
         rows would lose them, rows that are ahead of the checkpoint are written again.
         """
         every, done = self.config.checkpoint_every, self.counters.updates
-        if folder is None or not every or not done or done == saved_updates(folder):
+        if folder is None or not every or not done:
             return
-        if done % every == 0 or self.ended:
-            with self.meter.phase("checkpoint"):
-                save_checkpoint(folder, self.learner, self.counters, self.gatherer.order.state())
+        if (done % every and not self.ended) or done == self.world.first(saved_updates(folder)):
+            return
+        self._settle()
+        with self.meter.phase("checkpoint"):
+            save_checkpoint(folder, self.learner, self.counters, self.pipeline.state())
+
+    def _settle(self, *, synchronise: bool = False) -> None:
+        """Wait for samples in flight, and if asked move the weights to where samples are drawn.
+
+        That is time of training, whatever comes after it.
+        """
+        started = time.perf_counter()
+        self.pipeline.settle(self.counters.updates)
+        if synchronise:
+            self.gatherer.synchronise()
+        self.counters.train_s += self.world.first(time.perf_counter() - started)
 
     def _report(
         self,
@@ -149,6 +177,11 @@ class Training:
         *,
         evaluate: bool,
     ) -> Report:
+        if evaluate and self.counters.updates:
+            self._settle(synchronise=True)
+        if self.ended:
+            for gathered in self.pipeline.left():
+                self._count(gathered)
         eval_samples = self._evaluate() if evaluate else []
         eval_metrics = sample_metrics(eval_samples, score="score") if evaluate else {}
         return Report(
@@ -166,8 +199,10 @@ class Training:
     def _update(self, update: int) -> tuple[Metrics, list[Sample]]:
         """Sample, score and learn once; return the metrics and all completions."""
         spent = spent_frac(self.budget, self.counters.as_dict())
-        gathered = self.gatherer.gather(update)
+        gathered = self.pipeline.take(update)
         self._count(gathered)
+        if spent_frac(self.budget, self.counters.as_dict()) < 1:
+            self.pipeline.ahead(update, self.config.updates - 1)
         metrics, batch = gathered.metrics, gathered.batch
         if batch is None:  # nothing could be scored, or was kept: there is nothing to learn from
             return metrics, gathered.samples
@@ -204,5 +239,5 @@ class Training:
         started = time.perf_counter()
         first, size = self.config.eval_offset, self.environment.size("eval")
         samples = self.gatherer.held_out(range(first, min(first + self.config.eval_items, size)))
-        self.counters.eval_s += time.perf_counter() - started
+        self.counters.eval_s += self.world.first(time.perf_counter() - started)
         return samples

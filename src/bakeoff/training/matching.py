@@ -25,6 +25,7 @@ from torch.optim import Optimizer
 from bakeoff.algorithms.kl import k3
 from bakeoff.algorithms.ratios import log_ratio
 from bakeoff.training.config import OptimizerConfig
+from bakeoff.training.devices.world import World
 from bakeoff.training.masters import publish
 from bakeoff.training.optimizer import trained
 from bakeoff.types import Metrics
@@ -147,6 +148,29 @@ def matched(
     return match_kl(step, config.match_target * factor**2, kl_now)
 
 
+def moved(
+    optimizer: Optimizer,
+    config: OptimizerConfig,
+    factor: float,
+    norm: float,
+    make_step: Callable[[], None],
+    kl_now: Callable[[], float],
+) -> Metrics:
+    """Make an optimiser's step, as long as the configuration asks for, if it asks; see ``matched``.
+
+    Args:
+        optimizer, config, factor, make_step, kl_now: as for ``matched``.
+        norm: of the gradient; without one there is no direction to go a given length.
+    """
+    if config.match == "none":
+        make_step()
+        return {}
+    if norm > 0:
+        return matched(optimizer, config, factor, make_step, kl_now)
+    optimizer.zero_grad(set_to_none=True)
+    return no_step(config)
+
+
 def copy_bytes(optimizer: Optimizer) -> int:
     """Return what the copy of the weights holds while a step is matched."""
     return sum(weight.nbytes for weight in trained(optimizer))
@@ -158,11 +182,12 @@ def no_step(config: OptimizerConfig) -> Metrics:
     return metrics if config.match == "norm" else {**metrics, "step_kl": 0.0, "match/passes": 0.0}
 
 
-def mean_kl(pairs: Sequence[tuple[Tensor, Tensor, Tensor]]) -> float:
+def mean_kl(pairs: Sequence[tuple[Tensor, Tensor, Tensor]], world: World | None = None) -> float:
     """Return the mean of k3 of KL(old || new) over counted tokens, in nats.
 
     Args:
         pairs: ``(logp_old_BT, logp_new_BT, mask_BT)`` of each piece of a batch.
+        world: the ranks that have pieces of it.
 
     Example:
         >>> old_BT, new_BT = torch.tensor([[-1.0, -5.0]]), torch.tensor([[-1.0, 0.0]])
@@ -174,4 +199,5 @@ def mean_kl(pairs: Sequence[tuple[Tensor, Tensor, Tensor]]) -> float:
         moved_BT = log_ratio(logp_new_BT, logp_old_BT, mask_BT)
         total += float(k3(-moved_BT, moved_BT).sum())
         tokens += float(mask_BT.sum())
-    return total / tokens
+    found = (world or World()).everyone((total, tokens))
+    return sum(one for one, _ in found) / sum(n for _, n in found)

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from bakeoff.models import require_bitsandbytes
 from bakeoff.training.config import OptimizerConfig
+from bakeoff.training.devices.shards import here
 from bakeoff.training.masters import masters, publish
 from bakeoff.training.memory.holdings import SMALL
 
@@ -51,7 +52,7 @@ def states(optimizer: Optimizer) -> dict[str, Tensor]:
     for index, weight in enumerate(trained(optimizer)):
         for key, value in optimizer.state.get(weight, {}).items():
             tensor = torch.as_tensor(value)  # bitsandbytes counts its steps in an int
-            place = tensor.untyped_storage().data_ptr()
+            place = here(tensor).untyped_storage().data_ptr()
             found[f"{index}.{key}"] = tensor.clone() if place in seen else tensor
             seen.add(place)
     return found

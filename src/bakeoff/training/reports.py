@@ -42,12 +42,15 @@ class Sample:
         completion: what was written.
         score: what came of it; ``GOLD`` of a gold reply.
         group: which of the update's items it answers, in the order in which they were asked.
+        version: how many updates the policy that wrote it had behind it; None of a
+            gold reply.
     """
 
     item: Item
     completion: Completion
     score: Score
     group: int = 0
+    version: int | None = None
 
     @property
     def usable(self) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor
 from bakeoff.algorithms.advantages import group_std
 from bakeoff.errors import UsageError
 from bakeoff.training.reports import Sample
-from bakeoff.types import Batch, Metrics
+from bakeoff.types import Algorithm, Batch, Metrics
 
 LEVEL = "level_"
 """What the name of a level's mean score begins with."""
@@ -100,6 +100,24 @@ def filter_metrics(samples: Sequence[Sample], learned: Sequence[Sample]) -> Metr
     }
 
 
+def gathered_metrics(
+    algorithm: Algorithm,
+    samples: Sequence[Sample],
+    greedy: Sequence[Sample],
+    learned: Sequence[Sample],
+) -> Metrics:
+    """Return what an update's samples are like, and what the algorithm's filter left of them.
+
+    Of gold replies, which nobody wrote or scored, the lengths are all.
+    """
+    metrics = length_metrics(samples)
+    if not algorithm.on_gold:
+        metrics = sample_metrics(samples, score="reward") | group_metrics(samples, greedy)
+    if algorithm.keep is not None:
+        metrics |= filter_metrics(samples, learned)
+    return metrics
+
+
 def critic_metrics(batch: Batch) -> Metrics:
     """Return the critic's fit, ``explained_variance``, if there is a critic.
 
@@ -135,6 +153,19 @@ def correction_metrics(batch: Batch) -> Metrics:
         "mismatch/weight_min": float(weight_N.min()),
         "mismatch/weight_max": float(weight_N.max()),
     }
+
+
+def step_metrics(steps: Sequence[Metrics]) -> Metrics:
+    """Return the means over an update's optimiser steps.
+
+    A sum that a step does not mention is 0, as it is where a micro-batch does not.
+
+    Example:
+        >>> step_metrics([{"kl": 1.0, "clip_frac": 0.5}, {"kl": 2.0}])
+        {'clip_frac': 0.25, 'kl': 1.5}
+    """
+    names = sorted(set().union(*steps))
+    return {name: sum(step.get(name, 0.0) for step in steps) / len(steps) for name in names}
 
 
 def largest_gap(logp_BT: Tensor, batch: Batch) -> float:

@@ -45,7 +45,7 @@ class Labels:
         self._vocabulary, self._head_HV = len(head_VH), (head_VH.shape[1], len(head_VH))
         self._gradients = {
             (UPDATES[name], tuple(weight.shape)): f"{name}_grads"
-            for name, optimizer in optimizers(learner).items()
+            for name, optimizer in learner.optimizers().items()
             for weight in trained(optimizer)
             if weight.dim() > 1
         }
@@ -91,12 +91,6 @@ class Labels:
         return owner is not None and owner.endswith("_weights")
 
 
-def optimizers(learner: Learner) -> dict[str, Optimizer]:
-    """Return what moves the policy and, if there is one, the critic."""
-    both = {"policy": learner.optimizer, "critic": learner.critic_optimizer}
-    return {name: optimizer for name, optimizer in both.items() if optimizer is not None}
-
-
 @contextmanager
 def owned(accountant: Accountant, training: Training) -> Iterator[Labels]:
     """Have what a run holds claimed by its owners, now and as it comes.
@@ -118,7 +112,7 @@ def owned(accountant: Accountant, training: Training) -> Iterator[Labels]:
             stack.callback(begins.remove)
         after = learner.policy.register_forward_hook(functools.partial(_claim_cache, accountant))
         stack.callback(after.remove)
-        for name, optimizer in optimizers(learner).items():
+        for name, optimizer in learner.optimizers().items():
             for handle in _watched(accountant, labels, name, optimizer):
                 stack.callback(handle.remove)
         stack.enter_context(_slots_claimed(accountant))
@@ -133,7 +127,7 @@ def _claim_what_is_there(accountant: Accountant, learner: Learner) -> None:
         model = getattr(learner.models, name)
         buffers = model.buffers() if model is not None else ()
         accountant.claim(f"{name}_weights", [*held, *buffers])
-    for name, optimizer in optimizers(learner).items():
+    for name, optimizer in learner.optimizers().items():
         masters = [weight for weight in trained(optimizer) if isinstance(weight, Master)]
         accountant.claim(f"{name}_optimizer", [*masters, *_states(optimizer)])
     gc.collect()

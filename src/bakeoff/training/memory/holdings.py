@@ -46,13 +46,13 @@ def model_bytes(
         {'policy_weights': 4000, 'policy_grads': 4000, 'policy_optimizer': 8000}
     """
     found = {
-        f"{name}_weights": sum(count * size for count, size in weights)
+        f"{name}_weights": sum(weight.numbers * weight.itemsize for weight in weights)
         for name, weights in held.items()
         if weights
     }
     for name, weights in moved.items():
-        masters = sum(4 * count for count, size in weights if size < 4)
-        averages = average_bytes((count for count, _ in weights), bits)
-        found[f"{name}_grads"] = sum(4 * count for count, _ in weights)
+        masters = sum(4 * weight.numbers for weight in weights if weight.itemsize < 4)
+        averages = average_bytes((weight.numbers for weight in weights), bits)
+        found[f"{name}_grads"] = sum(4 * weight.numbers for weight in weights)
         found[f"{name}_optimizer"] = averages + masters
     return found

@@ -6,26 +6,28 @@ measured, not derived; see ``bakeoff.training.memory.process``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from bakeoff.training.memory import activations, sampling
+from bakeoff.training.memory import activations, cuda, sampling
 from bakeoff.training.memory.holdings import model_bytes
 from bakeoff.training.memory.process import beside_tensors
 from bakeoff.training.memory.sampling import Asked
-from bakeoff.training.memory.sizes import ModelSizes, Weight
+from bakeoff.training.memory.sizes import Weight
+from bakeoff.training.memory.spread import (
+    Moments,
+    added_up,
+    gathered,
+    gathered_gradients,
+    own_gradients,
+)
 from bakeoff.training.memory.workload import (
-    Lengths,
-    Machine,
-    Needs,
     Piece,
+    Run,
     backward_piece,
     forward_piece,
 )
-
-if TYPE_CHECKING:
-    from bakeoff.training.config import TrainConfig
 
 Components = dict[str, int]
 
@@ -85,44 +87,15 @@ class Prediction:
         return found
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run that has not been made.
-
-    Attributes:
-        sizes: of its model.
-        needs: of its algorithm.
-        config: its settings.
-        lengths: of prompts and completions.
-        machine: where it computes.
-    """
-
-    sizes: ModelSizes
-    needs: Needs
-    config: TrainConfig
-    lengths: Lengths
-    machine: Machine = field(default_factory=Machine)
-
-    @property
-    def rank(self) -> int:
-        """The rank of the policy's adapter; 0: all of its weights train."""
-        return self.config.lora.lora_rank
-
-    @property
-    def item(self) -> int:
-        """The bytes of a weight's number."""
-        return 2 if self.config.precision == "bf16" else 4
-
-
 def predicted(run: Run) -> Prediction:
     """Return what a run will hold if no completion ends early."""
     models = models_of(run)
     lasting = {name: n for name, n in models.items() if not name.endswith("_grads")}
-    config, needs = run.config, run.needs
-    held_out = Asked(config.eval_items, 1, config.sample_batch)
+    config, needs, share = run.config, run.needs, run.spread.share
+    held_out = Asked(share(config.eval_items), 1, config.sample_batch)
     phases = {"eval": {**lasting, **_sampled(run, held_out, 0.0)}}
     if not needs.on_gold:
-        asked = Asked(config.prompts_per_update, config.group_size, config.sample_batch)
+        asked = Asked(share(config.prompts_per_update), config.group_size, config.sample_batch)
         phases["rollout"] = {**lasting, **_sampled(run, asked, config.sampling.temperature)}
     lasting["rollout_buffer"] = _buffer(run)
     if needs.critic:
@@ -147,8 +120,22 @@ def predicted(run: Run) -> Prediction:
 
 def models_of(run: Run) -> Components:
     """Return the bytes of weights, gradients and AdamW's states of the models of a run."""
-    held, moved = _weights(run)
+    held, moved = (
+        {name: run.spread.held(weights) for name, weights in models.items()}
+        for models in _weights(run)
+    )
     return model_bytes(held, moved, run.config.optimizer.optimizer_bits)
+
+
+def at_start(run: Run) -> int:
+    """Return the bytes of the models of a sharded run before they are split; 0: they never are.
+
+    Each process has all of them whole then, and splits them layer by layer.
+    """
+    if not run.spread.sharded:
+        return 0
+    held = _weights(run)[0].values()
+    return sum(weight.numbers * weight.itemsize for weights in held for weight in weights)
 
 
 def _weights(run: Run) -> tuple[dict[str, list[Weight]], dict[str, list[Weight]]]:
@@ -156,7 +143,7 @@ def _weights(run: Run) -> tuple[dict[str, list[Weight]], dict[str, list[Weight]]
     sizes, needs, rank = run.sizes, run.needs, run.rank
 
     def cast(weights: list[Weight]) -> list[Weight]:
-        return [Weight(count, run.item) for count, _ in weights]
+        return [weight._replace(itemsize=run.item) for weight in weights]
 
     policy, backbone = cast(sizes.weights()), cast(sizes.backbone())
     adapter = sizes.adapter(rank) if rank else []
@@ -165,7 +152,7 @@ def _weights(run: Run) -> tuple[dict[str, list[Weight]], dict[str, list[Weight]]
     if needs.reference and not rank:
         held["reference"] = policy
     if needs.critic:
-        own = [Weight(sizes.hidden), Weight(1)]
+        own = [Weight(sizes.hidden, rows=1), Weight(1)]
         if needs.critic == "separate":
             own = backbone + own
         if needs.critic == "lora":
@@ -178,10 +165,17 @@ def _weights(run: Run) -> tuple[dict[str, list[Weight]], dict[str, list[Weight]]
 def _sampled(run: Run, asked: Asked, temperature: float) -> Components:
     """Return what sampling holds beside the models."""
     sizes, precision, machine = run.sizes, run.config.precision, run.machine
+    largest = 4 * sizes.embedding  # shards meet in fp32, one weight at a time
+    if run.elsewhere:
+        return {"gathered": largest} if run.spread.sharded else {}
     logits = sampling.step_logits(sizes, asked, precision, temperature)
     prefill = sampling.prefill_bytes(sizes, asked, run.lengths, precision)
     copied = sampling.copied_weights(sizes, precision, machine)
     drawn = asked.prompts * asked.group * run.lengths.completion * (8 + 8 + 4)
+    if run.spread.sharded:  # a plain copy of the policy, for as long as it samples
+        copied += run.item * sum(weight.numbers for weight in sizes.weights())
+    if not machine.cpu:
+        drawn += cuda.step_scores(sizes, asked.running, run.lengths)
     found = {
         "sampler_weights": copied,
         "kv_cache": sampling.cache_bytes(sizes, asked, run.lengths, precision),
@@ -189,6 +183,8 @@ def _sampled(run: Run, asked: Asked, temperature: float) -> Components:
         "merged_weights": run.item * sizes.linear() if run.rank else 0,
         **({"activations": prefill} if prefill > logits else {"logits": logits}),
     }
+    if run.spread.sharded and sum(found.values()) < copied + largest:
+        found = {"sampler_weights": copied, "gathered": largest}
     return {name: n_bytes for name, n_bytes in found.items() if n_bytes}
 
 
@@ -202,12 +198,15 @@ def _read(run: Run, *, logits: bool) -> Components:
     sizes, precision = run.sizes, run.config.precision
     piece = forward_piece(run.config, run.lengths, run.needs, after=not logits)
     layers = piece.tokens * activations.passing(sizes, precision)
+    if not run.machine.cpu:
+        layers += cuda.made_by_attention(sizes, piece, run.lengths, run.item)
     ended = (piece.tokens + piece.counted) * activations.state(sizes, precision)
     made = activations.logits_forward(sizes, piece.counted, precision) if logits else 0
-    cast = {"other_tensors": _cast(run)} if _cast(run) else {}
+    beside = {"other_tensors": _cast(run), "gathered": _gathered(run, head=logits)}
+    beside = {name: n_bytes for name, n_bytes in beside.items() if n_bytes}
     if layers > ended + made:
-        return {"activations": layers, **cast}
-    return {"activations": ended, "logits": made, **cast}
+        return {"activations": layers, **beside}
+    return {"activations": ended, "logits": made, **beside}
 
 
 def _learned(run: Run, grads: int, *, self_head: bool = False) -> Components:
@@ -215,8 +214,8 @@ def _learned(run: Run, grads: int, *, self_head: bool = False) -> Components:
 
     The widest moment is one of these: logits are made; their gradient is; the last layer's turn
     comes, with the gradient of the output layer there; the first layer's does; or the embeddings'
-    gradient is made, and added to the output layer's if both are one. If the pieces of an optimiser
-    step are several, the first ones' gradients are there all the time.
+    gradient is made, and added to the output layer's if both are one; or replicas add theirs up. If
+    the pieces of an optimiser step are several, the first ones' gradients are there all the time.
 
     Args:
         run: the run.
@@ -229,35 +228,47 @@ def _learned(run: Run, grads: int, *, self_head: bool = False) -> Components:
     layers = activations.kept_by_layers(sizes, precision, config.recompute, rank)
     piece = _piece(run, layers, after=not self_head)
     last = activations.kept_at_the_end(sizes, precision, rank)
-    width = activations.state(sizes, precision)
-    chosen = piece.counted * width if self_head else 0
+    chosen = piece.counted * activations.state(sizes, precision) if self_head else 0
     kept = piece.tokens * (layers + last) + chosen
     one = piece.tokens * activations.kept_by_layer(sizes, precision, rank)
+    if not run.machine.cpu:
+        seen = cuda.kept_by_attention(sizes, piece, run.lengths, run.item)
+        kept += seen * (sizes.layers if config.recompute == "none" else 1)
+        one += seen
     turning = piece.tokens * activations.turning(sizes, precision)
-    embedding = 0 if rank else 4 * sizes.embedding
-    head = embedding if self_head else 0
-    tied = head if sizes.tied else 0
-    carried = 0 if piece.alone else grads
+    held = Moments(kept, kept + chosen, kept + turning, one + turning)
+    logits = Moments(
+        activations.logits_forward(sizes, piece.counted, precision) if self_head else 0,
+        activations.logits_backward(sizes, piece.counted, precision) if self_head else 0,
+    )
+    whole = not (rank or run.spread.sharded)
+    own = own_gradients(sizes, grads, 0 if piece.alone else grads, head=self_head, whole=whole)
     name = "policy_grads" if self_head else "critic_grads"
+    passing = _gathered(run, head=self_head)
     moments: list[Components] = [
-        {"activations": kept + turning, name: carried + head},
-        {"activations": one + turning, name: max(carried, grads - embedding) + tied},
-        {name: grads + 2 * tied},
+        {"activations": kept, "logits": made, name: grad, "gathered": passing + moving}
+        for kept, made, grad, moving in zip(held, logits, own, _moving(run, self_head), strict=True)
     ]
-    if self_head:
-        made = activations.logits_forward(sizes, piece.counted, precision)
-        again = activations.logits_backward(sizes, piece.counted, precision)
-        moments.append({"activations": kept, "logits": made, name: carried})
-        moments.append({"activations": kept + chosen, "logits": again, name: carried + head})
-    return max(moments, key=lambda moment: sum(moment.values()))
+    widest = max(moments, key=lambda moment: sum(moment.values()))
+    return {name: n_bytes for name, n_bytes in widest.items() if n_bytes}
+
+
+def _gathered(run: Run, *, head: bool) -> int:
+    """Return the bytes of weights that a pass of a sharded model has whole."""
+    return gathered(run.sizes, run.item, head=head) if run.spread.sharded else 0
+
+
+def _moving(run: Run, head: bool) -> Moments:
+    """Return the bytes of gradients on their way between ranks."""
+    if run.spread.sharded:
+        return gathered_gradients(run.sizes, run.item, head=head)
+    return added_up(_weights(run)[1]["policy" if head else "critic"], run.spread.ranks)
 
 
 def _piece(run: Run, layers: int, *, after: bool) -> Piece:
     gib = run.config.activation_gib
-    arguments = run.config, run.needs, run.lengths
-    if gib is None:
-        return backward_piece(*arguments, after=after)
-    return backward_piece(*arguments, after=after, most=gib * 2**30 / layers)
+    most = math.inf if gib is None else gib * 2**30 / layers
+    return backward_piece(run.config, run.needs, run.lengths, after=after, most=most)
 
 
 def _buffer(run: Run) -> int:

@@ -7,6 +7,7 @@ are read in packed rows (docs/passes.md); of any other nothing is foretold.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -21,10 +22,23 @@ LIKE_LLAMA = ("llama", "mistral", "qwen2", "qwen3")
 
 
 class Weight(NamedTuple):
-    """One tensor of weights: how many numbers, and the bytes of each."""
+    """One tensor of weights.
+
+    Attributes:
+        numbers: how many it has.
+        itemsize: the bytes of each.
+        rows: how many there are along its first dimension; 0: it is a vector.
+    """
 
     numbers: int
     itemsize: int = 4
+    rows: int = 0
+
+    def share(self, ranks: int) -> Weight:
+        """Return the largest part, in fp32, if its rows are dealt to so many ranks."""
+        rows = self.rows or self.numbers
+        most = math.ceil(rows / ranks)
+        return Weight(most * (self.numbers // rows), 4, most)
 
 
 @dataclass(frozen=True)
@@ -76,16 +90,19 @@ class ModelSizes:
         """Return the weights of one layer."""
         small = [self.hidden, self.hidden, self.biases]
         small += [2 * self.query // self.heads] if self.head_norms else []
-        counts = [rows * columns for rows, columns in self.matrices()] + small
-        return [Weight(count) for count in counts if count]
+        matrices = [Weight(rows * columns, rows=rows) for rows, columns in self.matrices()]
+        return [*matrices, *(Weight(count) for count in small if count)]
 
     def backbone(self) -> list[Weight]:
         """Return the weights of the transformer without its output layer."""
-        return [Weight(self.embedding), *self.layer() * self.layers, Weight(self.hidden)]
+        return [self._table(), *self.layer() * self.layers, Weight(self.hidden)]
 
     def weights(self) -> list[Weight]:
         """Return the weights of the whole model, those that are used twice once."""
-        return self.backbone() + ([] if self.tied else [Weight(self.embedding)])
+        return self.backbone() + ([] if self.tied else [self._table()])
+
+    def _table(self) -> Weight:
+        return Weight(self.embedding, rows=self.vocabulary)
 
     def adapter(self, rank: int) -> list[Weight]:
         """Return the fp32 weights of an adapter beside every linear layer of the transformer."""

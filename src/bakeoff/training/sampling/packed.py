@@ -58,6 +58,8 @@ class PackedSampler:
         decoding: Decoding,
         seed: int,
         finished: Finished | None = None,
+        *,
+        first: int = 0,
     ) -> list[Completion]:
         """Return ``n`` completions of each prompt; see ``Sampler``.
 
@@ -66,7 +68,7 @@ class PackedSampler:
             FloatingPointError: the model's logits are not finite.
         """
         check_context(self.language_model, prompts, decoding)
-        uniform_BT = uniforms(len(prompts) * n, decoding, seed)
+        uniform_BT = uniforms(len(prompts) * n, decoding, seed, first)
         schedule = Schedule.of(prompts, n, self.rows)
         call = _Call(self.language_model, schedule, decoding, uniform_BT)
         done: dict[int, Completion] = {}

@@ -45,6 +45,8 @@ class PaddedSampler:
         decoding: Decoding,
         seed: int,
         finished: Finished | None = None,
+        *,
+        first: int = 0,
     ) -> list[Completion]:
         """Return ``n`` completions of each prompt; see ``Sampler``.
 
@@ -54,7 +56,7 @@ class PaddedSampler:
         """
         check_context(self.language_model, prompts, decoding)
         self.kv_cache_bytes = 0
-        uniform_BT = uniforms(len(prompts) * n, decoding, seed)
+        uniform_BT = uniforms(len(prompts) * n, decoding, seed, first)
         per_pass = max(1, self.rows // n)
         completions: list[Completion] = []
         for start in range(0, len(prompts), per_pass):

@@ -38,6 +38,8 @@ class Sampler(Protocol):
         decoding: Decoding,
         seed: int,
         finished: Finished | None = None,
+        *,
+        first: int = 0,
     ) -> list[Completion]:
         """Return ``n`` completions of each prompt; the same seed gives the same completions.
 
@@ -52,6 +54,8 @@ class Sampler(Protocol):
             seed: of the random numbers.
             finished: is told of each completion once, while others are still being sampled; it is
                 called in the thread of the sampler, which waits for it.
+            first: how many completions come before these in the same draw, where other processes
+                sample those: each completion has the random numbers of its place among all.
 
         Raises:
             UsageError: a prompt and ``max_new_tokens`` do not fit the model's context.

@@ -34,22 +34,24 @@ def check_context(
         )
 
 
-def uniforms(completions: int, decoding: Decoding, seed: int) -> Tensor:
+def uniforms(completions: int, decoding: Decoding, seed: int, first: int = 0) -> Tensor:
     """Return ``uniform_BT``, in [0, 1): the number that decides each token, in fp64, on the CPU.
 
     They are drawn up front, so that what a completion becomes does not depend on which others are
     sampled beside it, and when; and two policies that agree write the same text (common random
-    numbers).
+    numbers). Those of the completions before ``first`` are passed over: they are another
+    process's.
 
     Example:
-        >>> four, two = (uniforms(n, Decoding(max_new_tokens=3), seed=0) for n in (4, 2))
-        >>> bool((four[:2] == two).all())
+        >>> four = uniforms(4, Decoding(max_new_tokens=3), seed=0)
+        >>> bool((four[2:] == uniforms(2, Decoding(max_new_tokens=3), seed=0, first=2)).all())
         True
     """
     generator = torch.Generator().manual_seed(seed)
-    shape = (completions, decoding.max_new_tokens)
+    shape = (first + completions, decoding.max_new_tokens)
     # below 1 by enough that the product with a total of 1 stays below the total
-    return torch.rand(shape, generator=generator, dtype=torch.float64).clamp(max=1 - 1e-9)
+    drawn_BT = torch.rand(shape, generator=generator, dtype=torch.float64)
+    return drawn_BT[first:].clamp(max=1 - 1e-9)
 
 
 def completion(

@@ -48,8 +48,24 @@ class Question(NamedTuple):
     params: Mapping[str, Any]
 
 
+class Answer(NamedTuple):
+    """What an engine wrote after a question.
+
+    Attributes:
+        token_ids: the tokens, the one that ended it included.
+        logprobs: of each of them, of the engine's kind.
+        ended: whether a token ended it; if not, it ran out of tokens.
+        cached_tokens: of the prompt, whose keys the engine had already; None if it does not say.
+    """
+
+    token_ids: list[int]
+    logprobs: list[float]
+    ended: bool
+    cached_tokens: int | None = None
+
+
 class Engine:
-    """A vLLM engine for one model.
+    """A vLLM engine for one model, in this process.
 
     Attributes:
         kv_cache_bytes: what it holds for keys and values, used or not.
@@ -79,29 +95,11 @@ class Engine:
             ModelError: vLLM cannot run the model.
         """
         self.weight_bytes = sum(weight.numel() for weight in model.parameters()) * dtype.itemsize
-        config, cpu = model.config.get_text_config(), model.device.type == "cpu"
-        context = getattr(config, "max_position_embeddings", None) or 0
-        room = max(context, rows * (tokens + PROMPT_ROOM)) + SPARE
+        named = arguments(model, dtype=dtype, rows=rows, tokens=tokens, logprobs=logprobs)
         vllm = library()
         with _threads_kept(), tempfile.TemporaryDirectory() as folder, one_line("start"):
             model.config.save_pretrained(folder)
-            self._llm = vllm.LLM(
-                folder,
-                runner="generate",
-                hf_overrides={"architectures": [type(model).__name__]},  # not in every config
-                skip_tokenizer_init=True,
-                generation_config="vllm",  # its defaults, not the model's
-                load_format="dummy",
-                dtype=str(dtype).removeprefix("torch."),
-                seed=0,
-                max_num_seqs=rows,
-                logprobs_mode=logprobs,
-                enable_prefix_caching=True,
-                block_size=CPU_BLOCK if cpu else None,
-                kv_cache_memory_bytes=room * token_bytes(config, dtype),
-                gpu_memory_utilization=0.05,  # checked at the start; the cache has its bytes
-                enforce_eager=cpu,
-            )
+            self._llm = vllm.LLM(folder, **named)
         cache = self._llm.llm_engine.vllm_config.cache_config
         self.kv_cache_bytes = int(cache.kv_cache_memory_bytes)
 
@@ -117,8 +115,11 @@ class Engine:
         if not self._llm.reset_prefix_cache():
             raise RuntimeError("vLLM keeps keys of older weights: requests are still running")
 
-    def answers(self, questions: Sequence[Question]) -> Generator[tuple[int, Any], None, None]:
-        """Yield the place of each question and vLLM's output for it, as soon as it is finished.
+    def close(self) -> None:
+        """Do nothing: the engine ends with the process."""
+
+    def answers(self, questions: Sequence[Question]) -> Generator[tuple[int, Answer], None, None]:
+        """Yield the place of each question and the answer to it, as soon as it is finished.
 
         Close the iterator if it is not used up: that ends the requests that are left.
         """
@@ -135,10 +136,68 @@ class Engine:
                 for output in engine.step():
                     if output.finished:
                         running.remove(output.request_id)
-                        yield int(output.request_id), output
+                        yield int(output.request_id), _answer(output)
         finally:
             if running:
                 engine.abort_request(sorted(running))
+
+
+def arguments(
+    model: PreTrainedModel, *, dtype: torch.dtype, rows: int, tokens: int, logprobs: str
+) -> dict[str, Any]:
+    """Return what an engine for ``model`` is started with, by vLLM's names; see ``Engine``."""
+    config, cpu = model.config.get_text_config(), model.device.type == "cpu"
+    context = getattr(config, "max_position_embeddings", None) or 0
+    room = max(context, rows * (tokens + PROMPT_ROOM)) + SPARE
+    return {
+        "runner": "generate",
+        "hf_overrides": {"architectures": [type(model).__name__]},  # not in every config
+        "skip_tokenizer_init": True,
+        "generation_config": "vllm",  # its defaults, not the model's
+        "load_format": "dummy",
+        "dtype": str(dtype).removeprefix("torch."),
+        "seed": 0,
+        "max_num_seqs": rows,
+        "logprobs_mode": logprobs,
+        "enable_prefix_caching": True,
+        "block_size": CPU_BLOCK if cpu else None,
+        "kv_cache_memory_bytes": room * token_bytes(config, dtype),
+        "gpu_memory_utilization": 0.05,  # checked at the start; the cache has its bytes
+        "enforce_eager": cpu,
+    }
+
+
+def checkpoint_weights(model: PreTrainedModel) -> dict[str, Tensor]:
+    """Return a model's weights by their names in a checkpoint, tied ones by all of their names.
+
+    Those of adapters are left out, and the layers beneath them have the names that they had
+    without: call it while adapters are merged. A head that is tied to the embeddings is named too,
+    since vLLM packs it apart from them on a CPU and would keep the old one.
+
+    Example:
+        >>> from bakeoff.models.loading import load
+        >>> from bakeoff.training import adapters
+        >>> model = load("tiny").model
+        >>> names = list(checkpoint_weights(model))
+        >>> adapters.add(model, "policy", rank=4, alpha=8)
+        >>> list(checkpoint_weights(model)) == names
+        True
+        >>> "model.embed_tokens.weight" in names and "lm_head.weight" in names
+        True
+    """
+    return {
+        name.replace(".base_layer.", "."): weight
+        for name, weight in model.state_dict().items()
+        if ".lora_" not in name
+    }
+
+
+def _answer(output: Any) -> Answer:
+    (found,) = output.outputs
+    tokens = list(found.token_ids)
+    pairs = zip(tokens, found.logprobs, strict=True)
+    logprobs = [float(by_token[token].logprob) for token, by_token in pairs]
+    return Answer(tokens, logprobs, found.finish_reason == "stop", output.num_cached_tokens)
 
 
 def token_bytes(config: Any, dtype: torch.dtype) -> int:

@@ -26,7 +26,7 @@ def logprobs_mode(temperature: float, top_p: float, top_k: int) -> str:
         return "raw_logprobs"
     if top_p < 1 or top_k > 0:
         raise UsageError(
-            f"sampler vllm has no log-probabilities of the full distribution at temperature "
+            f"vLLM has no log-probabilities of the full distribution at temperature "
             f"{temperature:g} with top_p or top_k: leave these two out, or set temperature to 1"
         )
     return "processed_logprobs"

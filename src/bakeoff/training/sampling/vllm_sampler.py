@@ -4,33 +4,38 @@ The engine has its own kernels, and may have its own precision: its log-probabil
 those of the training model. They are returned as they are, since the tokens were drawn with them;
 the loop corrects the difference by default (``bakeoff.algorithms.make``, ``corrected``).
 
-Every row is a request with a seed of its own, derived from the call's. The built-in sampler's
-tokens come from other random numbers: the two write different texts.
+The engine is in this process, or in another (``server_engine``). Every row is a request with a seed
+of its own, derived from the call's. The built-in sampler's tokens come from other random numbers:
+the two write different texts.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from bakeoff.errors import UsageError
 from bakeoff.models import ModelError
 from bakeoff.streams import stream_seed
 from bakeoff.training.sampling.protocol import Decoding, Finished
 from bakeoff.training.sampling.request import check_context, completion
-from bakeoff.training.sampling.vllm_engine import Engine, Question, one_line
+from bakeoff.training.sampling.vllm_engine import (
+    Answer,
+    Engine,
+    Question,
+    checkpoint_weights,
+    one_line,
+)
 from bakeoff.training.sampling.vllm_modes import logprobs_mode
 from bakeoff.types import Completion
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
     from bakeoff.models.loading import LanguageModel
+    from bakeoff.training.sampling.server_engine import ServerEngine
 
 LARGEST_GAP = 1.0
 """Nats that the log-probability of a likely token may differ by before the engine is refused.
@@ -54,6 +59,7 @@ class VllmSampler:
         *,
         rows: int = 128,
         dtype: torch.dtype | None = None,
+        start: Callable[..., Engine | ServerEngine] = Engine,
     ) -> None:
         """Start an engine for ``language_model``; call ``synchronise`` before the first sample.
 
@@ -62,6 +68,7 @@ class VllmSampler:
             decoding: of the samples to come; others may be greedy.
             rows: completions that are sampled at a time.
             dtype: what the engine computes in; the weights' own by default.
+            start: starts the engine, see ``Engine``.
 
         Raises:
             UsageError: vLLM is not installed, or has no log-probabilities for this decoding.
@@ -69,7 +76,7 @@ class VllmSampler:
         """
         self.language_model = language_model
         self._mode = logprobs_mode(decoding.temperature, decoding.top_p, decoding.top_k)
-        self._engine = Engine(
+        self._engine = start(
             language_model.model,
             dtype=dtype or language_model.model.dtype,
             rows=rows,
@@ -79,6 +86,10 @@ class VllmSampler:
         self._checked = False
         self.kv_cache_bytes = self._engine.kv_cache_bytes
         self.weight_bytes = self._engine.weight_bytes
+
+    def close(self) -> None:
+        """End the engine, if it is one that has to be ended."""
+        self._engine.close()
 
     @torch.no_grad()
     def synchronise(self) -> None:
@@ -99,6 +110,8 @@ class VllmSampler:
         decoding: Decoding,
         seed: int,
         finished: Finished | None = None,
+        *,
+        first: int = 0,
     ) -> list[Completion]:
         """Return ``n`` completions of each prompt, see ``Sampler.sample``.
 
@@ -113,16 +126,16 @@ class VllmSampler:
             raise UsageError(f"the engine was started for {self._mode}; this decoding has {mode}")
         owners = [prompt for prompt in prompts for _ in range(n)]
         done: list[Completion | None] = [None] * len(owners)
-        questions = self._questions(owners, decoding, seed)
+        questions = self._questions(owners, decoding, seed, first)
         with closing(self._engine.answers(questions)) as answers:
             for row, answer in answers:
-                done[row] = found = self._completion(owners[row], answer.outputs[0])
+                done[row] = found = self._completion(owners[row], answer)
                 if finished is not None:
                     finished(row, found)
         return [found for found in done if found is not None]
 
     def _questions(
-        self, owners: Sequence[tuple[int, ...]], decoding: Decoding, seed: int
+        self, owners: Sequence[tuple[int, ...]], decoding: Decoding, seed: int, first: int
     ) -> list[Question]:
         params = {
             "max_tokens": decoding.max_new_tokens,
@@ -136,17 +149,14 @@ class VllmSampler:
         }
         return [
             Question(prompt, {**params, "seed": stream_seed("vllm", seed, row)})
-            for row, prompt in enumerate(owners)
+            for row, prompt in enumerate(owners, start=first)
         ]
 
-    def _completion(self, prompt: tuple[int, ...], answer: Any) -> Completion:
-        tokens = list(answer.token_ids)
-        pairs = zip(tokens, answer.logprobs, strict=True)
-        logprobs = [float(by_token[token].logprob) for token, by_token in pairs]
-        if not all(map(math.isfinite, logprobs)):
+    def _completion(self, prompt: tuple[int, ...], answer: Answer) -> Completion:
+        if not all(map(math.isfinite, answer.logprobs)):
             raise FloatingPointError("the model's logits are not finite")
-        ended = answer.finish_reason == "stop"
-        return completion(self.language_model, prompt, tokens, logprobs, ended=ended)
+        tokens, logprobs = answer.token_ids, answer.logprobs
+        return completion(self.language_model, prompt, tokens, logprobs, ended=answer.ended)
 
     def _check(self) -> None:
         """Compare one log-probability of the engine with the model's own.
@@ -166,28 +176,3 @@ class VllmSampler:
                 f"(a log-probability of {found.logprobs[0]:.2f}, not {own:.2f}): use "
                 "--sampler builtin"
             )
-
-
-def checkpoint_weights(model: PreTrainedModel) -> dict[str, Tensor]:
-    """Return a model's weights by their names in a checkpoint, tied ones by all of their names.
-
-    Those of adapters are left out, and the layers beneath them have the names that they had
-    without: call it while adapters are merged. A head that is tied to the embeddings is named too,
-    since vLLM packs it apart from them on a CPU and would keep the old one.
-
-    Example:
-        >>> from bakeoff.models.loading import load
-        >>> from bakeoff.training import adapters
-        >>> model = load("tiny").model
-        >>> names = list(checkpoint_weights(model))
-        >>> adapters.add(model, "policy", rank=4, alpha=8)
-        >>> list(checkpoint_weights(model)) == names
-        True
-        >>> "model.embed_tokens.weight" in names and "lm_head.weight" in names
-        True
-    """
-    return {
-        name.replace(".base_layer.", "."): weight
-        for name, weight in model.state_dict().items()
-        if ".lora_" not in name
-    }

@@ -1,0 +1,82 @@
+"""A Ray cluster on this machine: its head, and nodes that can be killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+RAY = "import sys; from ray.scripts.scripts import main; sys.exit(main())"
+START_S = 600.0
+QUIETLY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "600"}
+
+
+@contextmanager
+def head(folder: Path) -> Iterator[str]:
+    """Have a cluster of one node with one core; yields its address.
+
+    Args:
+        folder: where the log goes.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["--head", "--port", str(port), "--include-dashboard=false", "--disable-usage-stats"]
+    with _node(words, folder / "head.log") as (_, ip):
+        yield f"{ip}:{port}"
+
+
+@contextmanager
+def node(address: str, folder: Path, number: int = 2) -> Iterator[subprocess.Popen[bytes]]:
+    """Have another node with one core in the cluster; yields what ``kill`` kills.
+
+    Args:
+        address: of the cluster.
+        folder: where the log goes.
+        number: its address is 127.0.0.<number>: drivers attach to the head's.
+    """
+    words = ["--address", address, "--node-ip-address", f"127.0.0.{number}"]
+    with _node(words, folder / f"node-{number}.log") as (process, _):
+        yield process
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill everything of a node at once, as a machine that loses its power does.
+
+    What Ray starts for work is not in the node's group, and ends by itself when it misses it.
+    """
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@contextmanager
+def _node(words: list[str], log: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    command = [sys.executable, "-W", "ignore", "-c", RAY, "start", "--block", "--num-cpus", "1"]
+    command += ["--object-store-memory", "100000000", *words]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **QUIETLY},
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + START_S
+        while "Ray runtime started" not in (text := log.read_text(errors="replace")):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the node did not start:\n{text}")
+            time.sleep(0.2)
+        found = re.search(r"Local node IP: ([0-9.]+)", text)
+        assert found is not None, text
+        yield process, found[1]
+    finally:
+        kill(process)
