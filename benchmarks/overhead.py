@@ -43,7 +43,7 @@ from bakeoff.errors import UsageError
 MEASURES = {"wall_s": "wall time", "cpu_s": "processor time"}
 
 METRICS = (
-    *(f"gathering.{name}_metrics" for name in ("sample", "group", "filter", "length")),
+    "gathering.gathered_metrics",
     *(f"loop.{name}_metrics" for name in ("critic", "silent", "sample")),
     "learner.correction_metrics",
 )
