@@ -66,7 +66,7 @@ def test_a_weight_below_fp32_holds_no_gradient_after_a_backward_pass() -> None:
     learner = learner_of()
     batch = annotated(learner, sampled_batch(small_model(1)))
 
-    learner._logps(batch)[0].sum().backward()
+    learner.passing.policy_logps(batch)[0].sum().backward()
 
     assert all(weight.grad is None for weight in learner.policy.parameters())
     assert all(master.grad is not None for master in trained(learner.optimizer))
@@ -82,7 +82,7 @@ def test_micro_batches_give_the_gradient_of_the_batch_to_the_rounding_of_their_p
         parts = []
         for micro in micro_batches(batch, size):
             before = [m.grad.clone() if m.grad is not None else 0.0 for m in masters_of(learner)]
-            learner._logps(micro)[0].sum().backward()
+            learner.passing.policy_logps(micro)[0].sum().backward()
             after = [m.grad for m in masters_of(learner)]
             parts.append([new - old for new, old in zip(after, before, strict=True)])  # type: ignore[operator]
         return parts

@@ -119,7 +119,7 @@ def metrics(reports: Sequence[Report]) -> list[Metrics]:
 @pytest.fixture
 def beside(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Training]:
     """Make runs whose server is a copy of the policy in this process."""
-    monkeypatch.setattr(gathering, "vllm_sampler", lambda model, decoding, config: Copy(model))
+    monkeypatch.setattr(gathering, "engine_of", lambda model, *_: Copy(model))
 
     def run(algorithm: str, **knobs: object) -> Training:
         return small_training(algorithm, sampler="vllm_server", vllm_python="python", **knobs)

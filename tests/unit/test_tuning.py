@@ -128,6 +128,7 @@ def test_too_few_held_out_items_for_both_are_refused_before_anything_starts(
 
 
 def test_the_runs_of_a_trial_are_started_as_the_tuning_asks(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
     base = plan(algorithms=["grpo"], out=tmp_path, launcher="ray", ray_address="10.0.0.5:6379")
     made = planned(base, space_of({"learning_rate": [1e-3]}, ("grpo",), by_updates=True), 2)
     trial = made.comparison(made.trials[1])
