@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from vllm_engines import CLOSE, DECODING, LONG, NEEDS_VLLM, EngineTests, gap, prompts
 
 from bakeoff.errors import UsageError
-from bakeoff.models.loading import LanguageModel, load
-from bakeoff.training.batch import collate
-from bakeoff.training.sampling.padded import PaddedSampler
+from bakeoff.models.loading import load
 from bakeoff.training.sampling.protocol import Decoding
 from bakeoff.training.sampling.vllm_engine import CPU_BLOCK, checkpoint_weights
 from bakeoff.training.sampling.vllm_sampler import VllmSampler
-from bakeoff.training.scoring import token_logps
-from bakeoff.types import Batch, Completion
+from bakeoff.types import Completion
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("vllm") is None, reason="vllm is not installed: see docs/vllm.md"
-    ),
-    pytest.mark.filterwarnings("ignore"),  # vLLM's imports warn of this and that
-]
-
-DECODING = Decoding(max_new_tokens=16)
-GREEDY = Decoding(max_new_tokens=16, temperature=0.0)
-CLOSE = 1e-3
-"""Nats between engine and training model in fp32; the most of 3,804 tokens was 5e-5."""
-
-LONG = "What is " + " + ".join(str(number) for number in range(20)) + "?"
+pytestmark = NEEDS_VLLM
 
 
 @pytest.fixture(scope="module")
@@ -50,37 +33,25 @@ def sampler() -> VllmSampler:
     return found
 
 
-@pytest.fixture
-def moved(sampler: VllmSampler) -> Iterator[VllmSampler]:
-    """The policy after a change of its weights, which the engine was not told of."""
-    model = sampler.language_model.model
-    before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight += 0.1 * weight.std() * torch.randn(weight.shape, generator=generator)
-    yield sampler
-    model.load_state_dict(before)
-    sampler.synchronise()
+class TestEngine(EngineTests):
+    """What every engine must do, of one in this process."""
 
+    def test_keys_of_older_weights_would_be_used_if_they_were_not_forgotten(
+        self, moved: VllmSampler
+    ) -> None:
+        model = moved.language_model
+        long = [model.prompt_ids(LONG)]  # longer than a block, of which only whole ones are shared
+        moved.sample(long, 1, DECODING, 0)
 
-def prompts(model: LanguageModel) -> list[tuple[int, ...]]:
-    return [model.prompt_ids(text) for text in ("1 + 2?", "What is 47 + 38?", LONG)]
+        weights = iter(checkpoint_weights(model.model).items())
+        arguments = {"weights_iterator": weights, "is_checkpoint_format": True}
+        moved._engine._llm.collective_rpc("reload_weights", kwargs=arguments)
+        kept = gap(model, moved.sample(long, 8, DECODING, 0))
+        moved.synchronise()
+        forgotten = gap(model, moved.sample(long, 8, DECODING, 0))
 
-
-def gap(model: LanguageModel, completions: list[Completion]) -> float:
-    """The largest difference between sampled and recomputed log-probabilities, in nats."""
-    rows = [0] * len(completions)
-    batch: Batch = collate(completions, [0.0] * len(rows), rows, limit=16, pad_id=model.pad_id)
-    with torch.no_grad():
-        logp_BT, _ = token_logps(model.model, batch)
-    return float(((logp_BT - batch.logp_old_BT) * batch.mask_BT).abs().max())
-
-
-def test_log_probabilities_are_those_of_the_training_model(sampler: VllmSampler) -> None:
-    completions = sampler.sample(prompts(sampler.language_model), 8, DECODING, 0)
-
-    assert gap(sampler.language_model, completions) < CLOSE
+        assert kept > 100 * CLOSE
+        assert forgotten < CLOSE
 
 
 def test_top_p_and_top_k_do_not_renormalise_log_probabilities(sampler: VllmSampler) -> None:
@@ -91,15 +62,6 @@ def test_top_p_and_top_k_do_not_renormalise_log_probabilities(sampler: VllmSampl
     assert gap(sampler.language_model, completions) < CLOSE
 
 
-def test_the_same_seed_gives_the_same_completions(sampler: VllmSampler) -> None:
-    asked = prompts(sampler.language_model)
-
-    first, again, other = (sampler.sample(asked, 8, DECODING, seed) for seed in (1, 1, 2))
-
-    assert first == again
-    assert first != other
-
-
 def test_completions_of_a_prompt_stand_together_and_are_not_all_one(sampler: VllmSampler) -> None:
     asked = prompts(sampler.language_model)
 
@@ -107,40 +69,6 @@ def test_completions_of_a_prompt_stand_together_and_are_not_all_one(sampler: Vll
 
     assert [c.prompt_ids for c in completions] == [prompt for prompt in asked for _ in range(8)]
     assert len({c.token_ids for c in completions[:8]}) > 1
-
-
-def test_a_completion_ends_with_the_end_token_or_is_truncated(sampler: VllmSampler) -> None:
-    model, short = sampler.language_model, Decoding(max_new_tokens=2)
-
-    completions = sampler.sample(prompts(model), 16, short, 0)
-
-    for completion in completions:
-        ended = completion.token_ids[-1] in model.eos_ids
-        assert completion.truncated is not ended
-        assert ended or len(completion.token_ids) == 2
-        assert not set(completion.token_ids[:-1]) & set(model.eos_ids)
-        assert completion.text == model.text(completion.token_ids)
-    assert {completion.truncated for completion in completions} == {True, False}
-
-
-def test_greedy_replies_are_those_of_the_builtin_sampler(sampler: VllmSampler) -> None:
-    model = sampler.language_model
-    asked = prompts(model)
-
-    completions = sampler.sample(asked, 1, GREEDY, 0)
-
-    builtin = PaddedSampler(model).sample(asked, 1, GREEDY, 0)
-    assert [c.token_ids for c in completions] == [c.token_ids for c in builtin]
-
-
-def test_each_completion_is_told_of_once(sampler: VllmSampler) -> None:
-    told: list[tuple[int, Completion]] = []
-
-    completions = sampler.sample(
-        prompts(sampler.language_model), 8, DECODING, 0, lambda row, done: told.append((row, done))
-    )
-
-    assert sorted(told, key=lambda one: one[0]) == list(enumerate(completions))
 
 
 def test_a_listener_that_fails_leaves_nothing_in_the_engine(sampler: VllmSampler) -> None:
@@ -169,34 +97,6 @@ def test_threads_can_be_set_as_before(sampler: VllmSampler) -> None:
     torch.set_num_threads(before)
 
     assert after == before + 1
-
-
-def test_the_engine_follows_the_weights_when_it_is_synchronised(moved: VllmSampler) -> None:
-    model = moved.language_model
-    stale = gap(model, moved.sample(prompts(model), 8, DECODING, 0))
-
-    moved.synchronise()
-
-    assert stale > 100 * CLOSE
-    assert gap(model, moved.sample(prompts(model), 8, DECODING, 0)) < CLOSE
-
-
-def test_keys_of_older_weights_would_be_used_if_they_were_not_forgotten(
-    moved: VllmSampler,
-) -> None:
-    model = moved.language_model
-    long = [model.prompt_ids(LONG)]  # longer than a block, of which only whole ones are shared
-    moved.sample(long, 1, DECODING, 0)
-
-    weights = iter(checkpoint_weights(model.model).items())
-    arguments = {"weights_iterator": weights, "is_checkpoint_format": True}
-    moved._engine._llm.collective_rpc("reload_weights", kwargs=arguments)
-    kept = gap(model, moved.sample(long, 8, DECODING, 0))
-    moved.synchronise()
-    forgotten = gap(model, moved.sample(long, 8, DECODING, 0))
-
-    assert kept > 100 * CLOSE
-    assert forgotten < CLOSE
 
 
 def test_a_group_shares_the_keys_of_its_prompt(sampler: VllmSampler) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -15,33 +14,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
+from vllm_engines import CLOSE, DECODING, NEEDS_VLLM, EngineTests, prompts
 
 from bakeoff.errors import UsageError
-from bakeoff.models.loading import LanguageModel, load
-from bakeoff.training.batch import collate
-from bakeoff.training.sampling.padded import PaddedSampler
-from bakeoff.training.sampling.protocol import Decoding
+from bakeoff.models.loading import load
 from bakeoff.training.sampling.server_config import ServerConfig
 from bakeoff.training.sampling.server_engine import ServerEngine
 from bakeoff.training.sampling.vllm_sampler import VllmSampler
-from bakeoff.training.scoring import token_logps
-from bakeoff.types import Batch, Completion
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("vllm") is None, reason="vllm is not installed: see docs/vllm.md"
-    ),
-    pytest.mark.filterwarnings("ignore"),  # vLLM's imports warn of this and that
-]
-
-DECODING = Decoding(max_new_tokens=16)
-GREEDY = Decoding(max_new_tokens=16, temperature=0.0)
-CLOSE = 1e-3
-"""Nats between engine and training model in fp32."""
-
-LONG = "What is " + " + ".join(str(number) for number in range(20)) + "?"
+pytestmark = NEEDS_VLLM
 
 
 @pytest.fixture(scope="module")
@@ -53,31 +34,8 @@ def sampler() -> Iterator[VllmSampler]:
     found.close()
 
 
-@pytest.fixture
-def moved(sampler: VllmSampler) -> Iterator[VllmSampler]:
-    """The policy after a change of its weights, which the server was not told of."""
-    model = sampler.language_model.model
-    before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight += 0.1 * weight.std() * torch.randn(weight.shape, generator=generator)
-    yield sampler
-    model.load_state_dict(before)
-    sampler.synchronise()
-
-
-def prompts(model: LanguageModel) -> list[tuple[int, ...]]:
-    return [model.prompt_ids(text) for text in ("1 + 2?", "What is 47 + 38?", LONG)]
-
-
-def gap(model: LanguageModel, completions: list[Completion]) -> float:
-    """The largest difference between sampled and recomputed log-probabilities, in nats."""
-    rows = [0] * len(completions)
-    batch: Batch = collate(completions, [0.0] * len(rows), rows, limit=16, pad_id=model.pad_id)
-    with torch.no_grad():
-        logp_BT, _ = token_logps(model.model, batch)
-    return float(((logp_BT - batch.logp_old_BT) * batch.mask_BT).abs().max())
+class TestServer(EngineTests):
+    """What every engine must do, of one in a process of its own."""
 
 
 def servers(of: int | None = None) -> set[int]:
@@ -101,63 +59,6 @@ def alive(pid: int) -> bool:
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:
         return False
-
-
-def test_log_probabilities_are_those_of_the_training_model(sampler: VllmSampler) -> None:
-    completions = sampler.sample(prompts(sampler.language_model), 8, DECODING, 0)
-
-    assert gap(sampler.language_model, completions) < CLOSE
-
-
-def test_greedy_replies_are_those_of_the_builtin_sampler(sampler: VllmSampler) -> None:
-    model = sampler.language_model
-    asked = prompts(model)
-
-    completions = sampler.sample(asked, 1, GREEDY, 0)
-
-    builtin = PaddedSampler(model).sample(asked, 1, GREEDY, 0)
-    assert [c.token_ids for c in completions] == [c.token_ids for c in builtin]
-
-
-def test_the_same_seed_gives_the_same_completions(sampler: VllmSampler) -> None:
-    asked = prompts(sampler.language_model)
-
-    first, again, other = (sampler.sample(asked, 8, DECODING, seed) for seed in (1, 1, 2))
-
-    assert first == again
-    assert first != other
-
-
-def test_a_completion_ends_with_the_end_token_or_is_truncated(sampler: VllmSampler) -> None:
-    model, short = sampler.language_model, Decoding(max_new_tokens=2)
-
-    completions = sampler.sample(prompts(model), 16, short, 0)
-
-    for completion in completions:
-        ended = completion.token_ids[-1] in model.eos_ids
-        assert completion.truncated is not ended
-        assert ended or len(completion.token_ids) == 2
-    assert {completion.truncated for completion in completions} == {True, False}
-
-
-def test_each_completion_is_told_of_once(sampler: VllmSampler) -> None:
-    told: list[tuple[int, Completion]] = []
-
-    completions = sampler.sample(
-        prompts(sampler.language_model), 8, DECODING, 0, lambda row, done: told.append((row, done))
-    )
-
-    assert sorted(told, key=lambda one: one[0]) == list(enumerate(completions))
-
-
-def test_the_server_follows_the_weights_when_it_is_synchronised(moved: VllmSampler) -> None:
-    model = moved.language_model
-    stale = gap(model, moved.sample(prompts(model), 8, DECODING, 0))
-
-    moved.synchronise()
-
-    assert stale > 100 * CLOSE
-    assert gap(model, moved.sample(prompts(model), 8, DECODING, 0)) < CLOSE
 
 
 def test_weights_that_others_handed_over_are_an_error(sampler: VllmSampler) -> None:
