@@ -122,8 +122,7 @@ def _run(place: Path, screen: Screen | None = None, row: CellRow | None = None) 
             "machines of a run share"
         )
     cell = ShownCell(place)
-    names = {name: value for name, value in cell.spec.items() if name in CellSpec.__annotations__}
-    os.environ.update(variables(CellSpec(**names)))
+    os.environ.update(variables(folder.cell_of(cell.spec)))
     if screen is not None:
         cell.screen, cell.row = screen, row
     return cell.run()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.comparisons.running.content import resumed
-from bakeoff.comparisons.running.folder import place, read_json, status, write_json
+from bakeoff.comparisons.running.folder import cell_of, place, read_json, status, write_json
 from bakeoff.comparisons.running.grid import CellSpec
 from bakeoff.comparisons.running.ranks import FAILURE
 from bakeoff.errors import UsageError, unknown
@@ -64,11 +64,10 @@ def made(out: Path) -> list[CellSpec]:
 
     One that cannot be read is left out; what an older version did not write is as by default.
     """
-    names, found = {field.name for field in dataclasses.fields(CellSpec)}, []
+    found = []
     for path in sorted(out.glob("cells/*")):
-        known = {key: value for key, value in (_spec(path) or {}).items() if key in names}
         with suppress(TypeError):  # something is missing that has no default
-            found.append(CellSpec(**known))
+            found.append(cell_of(_spec(path) or {}))
     return found
 
 

@@ -161,6 +161,16 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
         raise
 
 
+def cell_of(written: Mapping[str, Any]) -> CellSpec:
+    """Return the cell that a ``spec.json`` is of; what an older version left out is as by default.
+
+    Raises:
+        TypeError: something is missing that has no default.
+    """
+    names = {field.name for field in dataclasses.fields(CellSpec)}
+    return CellSpec(**{key: value for key, value in written.items() if key in names})
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """Return a JSON object, or ``None`` if there is no such file.
 

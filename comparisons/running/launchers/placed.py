@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bakeoff.comparisons.running.endings import status_of_killed
-from bakeoff.comparisons.running.folder import read_json, write_json
+from bakeoff.comparisons.running.folder import cell_of, read_json, write_json
 from bakeoff.comparisons.running.grid import CellSpec
 from bakeoff.comparisons.running.launchers.local import Local
 from bakeoff.comparisons.running.launchers.protocol import Order
@@ -87,9 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def read_cell(folder: Path) -> CellSpec:
     """Return the cell that a prepared folder is of."""
-    written = read_json(folder / "spec.json") or {}
-    names = {field.name for field in dataclasses.fields(CellSpec)}
-    return CellSpec(**{key: value for key, value in written.items() if key in names})
+    return cell_of(read_json(folder / "spec.json") or {})
 
 
 def run(

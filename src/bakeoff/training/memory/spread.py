@@ -23,10 +23,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from bakeoff.training.devices.world import BUCKET
 from bakeoff.training.memory.sizes import ModelSizes, Weight
-
-BUCKET = 2**24
-"""Numbers that replicas add up over ranks at a time: as in ``bakeoff.training.devices.world``."""
 
 
 @dataclass(frozen=True)
