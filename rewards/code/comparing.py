@@ -174,7 +174,12 @@ def same(data: Any, expected: Any, close: Close | None = None) -> bool:
         return False
 
 
-_TAGS: dict[type, str] = {tuple: "t", dict: "d", set: "sz", frozenset: "sz"}
+_TAGS: dict[type, tuple[str, ...]] = {
+    tuple: ("t",),
+    dict: ("d",),
+    set: ("s", "z"),
+    frozenset: ("s", "z"),
+}
 
 
 def _all_same(data: list[Any], expected: list[Any], close: Close | None) -> bool:
