@@ -137,14 +137,14 @@ FILE = Path(__file__).with_name("planted.py")
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    """The comparisons of seven seeds of three algorithms and the control: 28 processes."""
+    """The comparisons of ten seeds of three algorithms and the control: 40 processes."""
     out = tmp_path_factory.mktemp("planted") / "results"
     compare(
         algorithms=[f"{FILE}:{name}" for name in ("plain", "slow", "heavy")],
-        seeds=7,
+        seeds=10,
         out=out,
         quiet=True,
-        updates=6,
+        updates=40,
         prompts_per_update=4,
         group_size=4,
         eval_items=4,
@@ -173,11 +173,14 @@ def test_fifty_megabytes_are_found_in_real_processes(planted: list[Row]) -> None
 
 def test_a_slow_down_of_a_fifth_is_found_in_real_processes(planted: list[Row]) -> None:
     row = row_of(planted, "update_s", "plain", "slow")
-    if row["aa_floor"] > 1.1:
+    # a verdict is claimed beyond what an algorithm differs from itself: of a fifth, only below it
+    if row["aa_floor"] >= 1.2:
         pytest.skip(f"too busy a machine: an algorithm differs {row['aa_floor']:.2f}x from itself")
 
+    # measured on a busy machine, control 1.12: 1.30, 95 % CI 1.17 to 1.45. A
+    # tenth is added to the interval, which misses once in twenty by itself.
     assert row["verdict"] == "a_better", row
-    assert row["ratio_b_over_a"] == pytest.approx(1.2, abs=0.1)
+    assert row["ratio_ci_low"] / 1.1 <= 1.2 <= row["ratio_ci_high"] * 1.1, row
 
 
 def test_what_is_planted_beside_learning_changes_no_score(planted: list[Row]) -> None:
