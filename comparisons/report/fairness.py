@@ -139,7 +139,7 @@ def _budget(runs: Sequence[Row]) -> str:
     chance = "; where seconds end a run, the same command may end it elsewhere" if timed else ""
     short_of = list(dict.fromkeys(short(str(run["algorithm"])) for run in runs if _unspent(run)))
     left = f"; **not used up** by {and_list(short_of)}: the updates ended first" if short_of else ""
-    return f"{said}: {and_list(kinds)}{chance}{left}."
+    return f"{said}: {and_list(kinds)}{chance}{left}{_over(runs)}."
 
 
 def _unspent(run: Row) -> bool:
@@ -147,6 +147,23 @@ def _unspent(run: Row) -> bool:
     counter = COUNTERS.get(str(run["budget_kind"]))
     spent = number(run[counter]) if counter else None
     return spent is not None and spent < (number(run["budget_value"]) or 0.0)
+
+
+def _over(runs: Sequence[Row]) -> str:
+    """Say how many runs held more memory than their budget, which is filled by formula."""
+    filled = [run for run in runs if str(run["budget_kind"]) == "memory"]
+    shares = [
+        (number(run["peak_device_allocated_bytes"]) or number(run["peak_rss_bytes"]) or 0.0)
+        / float(run["budget_value"])
+        for run in filled
+    ]
+    over = [share for share in shares if share > 1]
+    if not over:
+        return ""
+    return (
+        f"; it is filled by formula, and **{len(over)} of {len(filled)} runs held more**: "
+        f"up to {times(max(over))}x"
+    )
 
 
 def _own(runs: Sequence[Row]) -> str:

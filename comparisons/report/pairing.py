@@ -14,6 +14,7 @@ from itertools import combinations
 from bakeoff.comparisons.report.axes import Reading
 from bakeoff.comparisons.report.measures import MEASURES
 from bakeoff.comparisons.results import Row, groups
+from bakeoff.comparisons.wording import and_list
 
 SAME_MACHINE = ("device_name", "n_devices", "threads", "dtype", "host_id")
 """What the two runs of a pair must share where seconds or bytes are compared."""
@@ -122,26 +123,30 @@ def remarks(pairing: Pairing, metric: str, n_values: int) -> list[str]:
     lacking = len(pairing.a) - n_values
     if lacking and not (diverged and not scored):
         found.append(f"{lacking} pairs lack this metric")
-    if not pairing.is_control:
-        found += own_settings([*pairing.a, *pairing.b])
-    return found
+    runs = [*pairing.a, *pairing.b]
+    return found + (own_settings(runs) if len({_own_words(run) for run in runs}) > 1 else [])
 
 
 def own_settings(runs: Sequence[Row]) -> list[str]:
-    """Return the settings that algorithms alone were given, a text for each such algorithm.
+    """Return the settings that algorithms alone were given, a text for all that have the same.
 
     Args:
         runs: rows of ``runs.csv``.
     """
-    found: dict[str, str] = {}
-    for run in runs:
-        own = json.loads(run["own_json"] or "{}")
-        if own and isinstance(own, dict):
-            words = ", ".join(f"{key}={value}" for key, value in sorted(own.items()))
-            reason = f" ({run['own_reason']})" if run["own_reason"] else ""
-            name = str(run["algorithm"])
-            found.setdefault(name, f"{name} alone had {words}{reason}")
-    return list(found.values())
+    words = {str(run["algorithm"]): _own_words(run) for run in reversed(runs)}
+    names: dict[str, list[str]] = {}
+    for name in dict.fromkeys(str(run["algorithm"]) for run in runs):
+        names.setdefault(words[name], []).append(name)
+    having = "each had" if len(names) == 1 and len(words) > 1 else "alone had"
+    return [f"{and_list(own)} {having} {said}" for said, own in names.items() if said]
+
+
+def _own_words(run: Row) -> str:
+    own = json.loads(run["own_json"] or "{}")
+    if not (own and isinstance(own, dict)):
+        return ""
+    reason = f" ({run['own_reason']})" if run["own_reason"] else ""
+    return ", ".join(f"{key}={value}" for key, value in sorted(own.items())) + reason
 
 
 def _pairing(names: tuple[str, str], a: Sequence[Row], b: Sequence[Row]) -> Pairing:

@@ -205,6 +205,24 @@ def test_own_settings_are_compared_and_noted(tmp_path):
     assert row["note"].endswith("ppo alone had group_size=4 (memory 6GiB)")
 
 
+def test_settings_that_both_of_a_pair_had_are_no_remark(tmp_path):
+    for name in ("grpo", "ppo"):
+        write_cell(tmp_path, name, 0, own={"group_size": 4})
+    row = next(r for r in pairwise_rows(load(tmp_path)) if r["metric"] == "score_final")
+
+    assert "group_size" not in row["note"]
+    assert "**Settings of their own**: grpo and ppo each had group_size=4." in card(load(tmp_path))
+
+
+def test_the_card_counts_runs_that_held_more_than_their_budget_of_memory(tmp_path):
+    budget = {"budget_kind": "memory", "budget_value": 1e9}
+    write_cell(tmp_path, "grpo", 0, **budget, peak_rss_bytes=1.1e9)
+    write_cell(tmp_path, "ppo", 0, **budget, peak_rss_bytes=0.9e9)
+
+    # 1.1 / 1
+    assert "**1 of 2 runs held more**: up to 1.10x." in card(load(tmp_path))
+
+
 def test_the_card_gives_the_seed_correlation_as_a_range():
     same = {"score": [0.1, 0.2, 0.3]}
     grid = simulated({"a": same, "b": same, "c": {"score": [0.3, 0.2, 0.1]}})
