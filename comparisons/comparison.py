@@ -184,6 +184,7 @@ def compare(
         UsageError: something asked for does not exist or is out of its range, or this is one of
             several processes that a launcher started.
     """
+    from bakeoff.comparisons.budgets import check_chosen
     from bakeoff.comparisons.fitting.budget import afforded
     from bakeoff.comparisons.running.driver import run
     from bakeoff.comparisons.running.grid import plan
@@ -191,7 +192,7 @@ def compare(
     from bakeoff.comparisons.tuning.tuned import with_tuned
 
     check_alone("compare")
-
+    check_chosen(knobs)
     asked = plan(
         algorithms=algorithms,
         environments=environments,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bakeoff.comparisons.budgets import CHOSEN, budget_of, check_chosen
 from bakeoff.comparisons.running.grid import BESIDE, Experiment, plan
 from bakeoff.errors import UsageError, unknown
 from bakeoff.training.budget import size, size_text
@@ -26,7 +27,7 @@ def experiment_of(settings: Mapping[str, Any]) -> Experiment:
     """Return the comparison that settings describe; values are text or what YAML makes of it.
 
     Raises:
-        UsageError: a value that cannot be read, or is out of its range.
+        UsageError: a value that cannot be read, is out of its range, or that the budget overrides.
 
     Example:
         >>> made = experiment_of({"algorithms": "grpo,ppo", "seeds": "0,4", "memory_limit": "2KiB"})
@@ -51,6 +52,7 @@ def experiment_of(settings: Mapping[str, Any]) -> Experiment:
     for key, read in readers.items():
         if key in values:
             values[key] = read(values[key])
+    check_chosen(values)
     return plan(**_numbers(values))
 
 
@@ -95,6 +97,8 @@ def config_text(experiment: Experiment) -> str:
     values["own"] = {name: dict(own) for name, own in experiment.own.items()}
     values["slurm"] = dict(experiment.slurm)
     values |= {"out": str(experiment.out), **defaults, **experiment.config}
+    if budget_of(experiment.config).kind == "memory":
+        values = {name: value for name, value in values.items() if name not in CHOSEN}
     if experiment.memory_limit is not None:
         values["memory_limit"] = size_text(experiment.memory_limit)
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
