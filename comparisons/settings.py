@@ -16,6 +16,7 @@ from typing import Any
 
 from bakeoff.comparisons.budgets import CHOSEN, budget_of, check_chosen
 from bakeoff.comparisons.running.grid import BESIDE, Experiment, plan
+from bakeoff.comparisons.yaml_files import read_yaml
 from bakeoff.errors import UsageError, unknown
 from bakeoff.training.budget import size, size_text
 from bakeoff.training.config import knobs
@@ -60,21 +61,9 @@ def read_config(path: Path) -> dict[str, Any]:
     """Return the settings in a config file.
 
     Raises:
-        UsageError: it is missing, no YAML, no mapping, or has an unknown key.
+        UsageError: it is missing, no YAML, no mapping, or has an unknown key, or one twice.
     """
-    import yaml
-
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"no such config file: {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a month 13
-        mark = getattr(error, "problem_mark", None)
-        where = f" (line {mark.line + 1})" if mark else ""
-        what = getattr(error, "problem", None) or str(error) or "not YAML"
-        raise UsageError(f"{path} is broken YAML{where}: {what}") from None
+    found = read_yaml(path, "config file")
     if found is None:
         return {}
     if not isinstance(found, dict):

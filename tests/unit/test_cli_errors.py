@@ -45,6 +45,9 @@ def complaint(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
         (["compare", "--update", "3"], ["--update", "--updates"]),
         (["compare", "--algorithm=grpo"], ["--algorithm", "--algorithms"]),
         (["compare", "grpo"], ["'grpo'"]),
+        (["compare", "--budget", "flops=9", "--budget", "train_s=5"], ["flops=9", "train_s=5"]),
+        (["compare", "--processes=1", "--num-processes=2"], ["--num-processes", "1", "2"]),
+        (["envs", "sample", "bakeoff/Countdown-v0", "-n", "3", "-n", "4"], ["-n", "3", "4"]),
         (["compare", "--decay", "cosin"], ["'cosin'", "'cosine'"]),
         (["compare", "--sandbox", "off"], ["sandbox 'off'", "none"]),
         (["compare", "--only", "failed", "--out", "none"], ["nothing has been run in none"]),
@@ -98,6 +101,8 @@ def test_a_mistake_is_named_with_the_nearest_choice_and_nothing_is_written(
         ("seeds: [0, one]\n", ["'one'"]),
         ("1: 2\n", ["'1'"]),
         ("updates: 2024-13-45\n", ["broken YAML", "month"]),
+        ("seeds: 2\nupdates: 3\nseeds: 5\n", ["line 3", "'seeds'", "line 1 already"]),
+        ("own:\n  ppo: {updates: 2, updates: 3}\n", ["line 2", "'updates'"]),
         ("seeds: " + "[" * 5000, ["broken YAML", "recursion"]),
     ],
 )
