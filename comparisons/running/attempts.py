@@ -59,13 +59,17 @@ def pending(out: Path, grid: Sequence[CellSpec], *, only: str | None = None) -> 
     return [cell for cell in grid if due(cell)]
 
 
-def made(out: Path) -> list[CellSpec]:
+def made(out: Path, kind: str = "cells") -> list[CellSpec]:
     """Return the cells that a folder holds, asked for or not, as their ``spec.json`` says it.
 
     One that cannot be read is left out; what an older version did not write is as by default.
+
+    Args:
+        out: the results folder.
+        kind: which of its folders is looked in.
     """
     found = []
-    for path in sorted(out.glob("cells/*")):
+    for path in sorted(out.glob(f"{kind}/*")):
         with suppress(TypeError):  # something is missing that has no default
             found.append(cell_of(_spec(path) or {}))
     return found
