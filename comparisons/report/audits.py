@@ -53,11 +53,25 @@ def audited(out: Path) -> list[Audited]:
         try:
             status = read_json(place) or {}
             memory = read_rows(place.with_name("memory.csv"), RAW_TABLES["memory.csv"])
-        except UsageError:
+            readable = all(isinstance(status.get(key), str) for key in PLACE)
+            for value in _numbers(status, memory):
+                number(value)
+        except (UsageError, ValueError):
             continue
-        if status.get("status") == "ok" and all(key in status for key in PLACE):
+        if readable and status.get("status") == "ok":
             found.append(Audited(status, memory, place.parent))
     return sorted(found, key=lambda one: [str(one.status[key]) for key in PLACE])
+
+
+def _numbers(status: Row, memory: Sequence[Row]) -> Iterator[object]:
+    """Yield what must be a number in the files of an audit."""
+    for row in memory:
+        yield from (row[name] for name in ("bytes_at_peak", "bytes_max", "bytes_predicted"))
+    for name in ("peak_live_tensor_bytes", "predicted_live_bytes", "matmul_flops_per_s"):
+        yield status.get(name)
+    for name in ("flops_counted", "flops_analytic"):
+        found = status.get(name, {})
+        yield from found.values() if isinstance(found, dict) else [found]
 
 
 def stale(results: Results) -> list[str]:

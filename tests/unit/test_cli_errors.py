@@ -67,6 +67,8 @@ def complaint(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
         (["compare", "--cell-timeout", "soon"], ["'soon'"]),
         (["compare", "--config", "nowhere.yaml"], ["nowhere.yaml"]),
         (["train", "--algorithm", "grpo", "--algorithm", "ppo"], ["one cell", "bakeoff compare"]),
+        (["train", "--seed", "1,2"], ["--seed is one whole number", "'1,2'"]),
+        (["compare", "--tuned", __file__], ["test_cli_errors.py holds no tuning"]),
         (["report", "nowhere"], ["nowhere"]),
         (["models", "fetch"], ["bakeoff models fetch smollm2"]),
         (["models", "fetch", "smolm2"], ["'smolm2'", "'smollm2'"]),
