@@ -86,7 +86,7 @@ class Comparison:
     def _repr_html_(self) -> str:
         results = read(self.out)
         parts = []
-        for place in report.places(results):
+        for place in report.places(report.found_in(results)):
             cells = (map(escape, row) for row in place.table)
             rows = (tag("tr", *(tag("td", cell) for cell in row)) for row in cells)
             header = tag("tr", *(tag("th", escape(name)) for name in report.HEADER))
@@ -97,7 +97,8 @@ class Comparison:
 
     def sentences(self) -> list[str]:
         """Return what was found, in sentences: memory, time and held-out score of each place."""
-        return [line for place in report.places(read(self.out)) for line in place.sentences]
+        found = report.found_in(read(self.out))
+        return [line for place in report.places(found) for line in place.sentences]
 
     def verdicts(self) -> pd.DataFrame:
         """Return a row for each pair of algorithms, metric and axis value, with its sentence."""
@@ -184,6 +185,7 @@ def compare(
         UsageError: something asked for does not exist or is out of its range, or this is one of
             several processes that a launcher started.
     """
+    from bakeoff.comparisons.budgets import check_chosen
     from bakeoff.comparisons.fitting.budget import afforded
     from bakeoff.comparisons.running.driver import run
     from bakeoff.comparisons.running.grid import plan
@@ -191,7 +193,7 @@ def compare(
     from bakeoff.comparisons.tuning.tuned import with_tuned
 
     check_alone("compare")
-
+    check_chosen(knobs)
     asked = plan(
         algorithms=algorithms,
         environments=environments,

@@ -53,6 +53,9 @@ RUN_NUMBERS = (
 )
 """And those of runs.csv."""
 
+WHOLE = ("repeat", "parallel", "attempt")
+"""Those of them that count something."""
+
 LOCK = ".lock"
 """The file that a driver holds locked while it is at work in a results folder."""
 
@@ -218,6 +221,9 @@ def _run(folder: Path, *, at_work: bool) -> Row | None:
         )
     for key in RUN_NUMBERS:
         if row[key] is not None and not _is_number(row[key]):
+            raise UsageError(f"status.json gives {row[key]!r} as {key}")
+    for key in WHOLE:
+        if row[key] is not None and type(row[key]) is not int:
             raise UsageError(f"status.json gives {row[key]!r} as {key}")
     return row
 

@@ -128,7 +128,7 @@ PLAN_COLUMNS = _names("""
 
 CONTAMINATION_COLUMNS = _names("""
     train_environment eval_environment train_items eval_items exact normalised ngram short
-    eval_item train_item
+    eval_prompts eval_item train_item
 """)
 
 RAW_TABLES = {

@@ -14,7 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bakeoff.comparisons.budgets import CHOSEN, budget_of, check_chosen
 from bakeoff.comparisons.running.grid import BESIDE, Experiment, plan
+from bakeoff.comparisons.yaml_files import read_yaml
 from bakeoff.errors import UsageError, unknown
 from bakeoff.training.budget import size, size_text
 from bakeoff.training.config import knobs
@@ -26,7 +28,7 @@ def experiment_of(settings: Mapping[str, Any]) -> Experiment:
     """Return the comparison that settings describe; values are text or what YAML makes of it.
 
     Raises:
-        UsageError: a value that cannot be read, or is out of its range.
+        UsageError: a value that cannot be read, is out of its range, or that the budget overrides.
 
     Example:
         >>> made = experiment_of({"algorithms": "grpo,ppo", "seeds": "0,4", "memory_limit": "2KiB"})
@@ -51,6 +53,7 @@ def experiment_of(settings: Mapping[str, Any]) -> Experiment:
     for key, read in readers.items():
         if key in values:
             values[key] = read(values[key])
+    check_chosen(values)
     return plan(**_numbers(values))
 
 
@@ -58,21 +61,9 @@ def read_config(path: Path) -> dict[str, Any]:
     """Return the settings in a config file.
 
     Raises:
-        UsageError: it is missing, no YAML, no mapping, or has an unknown key.
+        UsageError: it is missing, no YAML, no mapping, or has an unknown key, or one twice.
     """
-    import yaml
-
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"no such config file: {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a month 13
-        mark = getattr(error, "problem_mark", None)
-        where = f" (line {mark.line + 1})" if mark else ""
-        what = getattr(error, "problem", None) or str(error) or "not YAML"
-        raise UsageError(f"{path} is broken YAML{where}: {what}") from None
+    found = read_yaml(path, "config file")
     if found is None:
         return {}
     if not isinstance(found, dict):
@@ -95,6 +86,8 @@ def config_text(experiment: Experiment) -> str:
     values["own"] = {name: dict(own) for name, own in experiment.own.items()}
     values["slurm"] = dict(experiment.slurm)
     values |= {"out": str(experiment.out), **defaults, **experiment.config}
+    if budget_of(experiment.config).kind == "memory":
+        values = {name: value for name, value in values.items() if name not in CHOSEN}
     if experiment.memory_limit is not None:
         values["memory_limit"] = size_text(experiment.memory_limit)
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

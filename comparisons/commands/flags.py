@@ -108,8 +108,31 @@ SUMMARIES = {
 }
 
 
+class Once(argparse.Action):
+    """Keeps a flag's value, and refuses another one for the same flag; for one command line."""
+
+    given: object = None
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Keep the value."""
+        if self.given not in (None, values):
+            parser.error(f"{option_string} is given as {self.given} and as {values}: leave one out")
+        self.given = values
+        setattr(namespace, self.dest, values)
+
+
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises ``UsageError``."""
+    """An argument parser that raises ``UsageError``, and keeps one value of a flag that has one."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.register("action", None, Once)
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the usage and exiting."""

@@ -58,6 +58,5 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--out is for several folders; the report of one stands in it")
     if "target" in args:
         keep_target(folder, args.target)
-    report.write(folder)
-    print(report.console(folder))
+    print(report.text(report.write(folder)))
     return 0

@@ -54,6 +54,29 @@ def add_running(command: argparse.ArgumentParser) -> None:
     run.add_argument("--out", metavar="DIR", help="results folder (default: results/...)")
     run.add_argument("--memory-limit", metavar="SIZE", help="end a run that holds more: 8GiB")
     run.add_argument("--cell-timeout", metavar="SECONDS", help="end a run that takes longer")
+    _add_launching(run)
+    run.add_argument("--only", metavar="failed", help="run what failed once more, nothing else")
+    run.add_argument(
+        "--stale",
+        metavar="keep|rerun",
+        help="what becomes of runs in the folder that other code or versions made",
+    )
+    run.add_argument(
+        "--tracker",
+        action="append",
+        dest="trackers",
+        metavar="|".join(TRACKERS),
+        help="show runs there as well; repeatable",
+    )
+    run.add_argument("--quiet", action="store_true", help="print the results only")
+    run.add_argument("--config", type=Path, metavar="FILE", help="YAML file; flags come before it")
+    run.add_argument(
+        "--print-config", action="store_true", help="print the resolved YAML, and stop"
+    )
+    add_settings(command)
+
+
+def _add_launching(run: argparse._ArgumentGroup) -> None:
     run.add_argument(
         "--launcher",
         metavar="|".join(LAUNCHERS),
@@ -77,25 +100,6 @@ def add_running(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write the script for sbatch, and submit nothing",
     )
-    run.add_argument("--only", metavar="failed", help="run what failed once more, nothing else")
-    run.add_argument(
-        "--stale",
-        metavar="keep|rerun",
-        help="what becomes of runs in the folder that other code or versions made",
-    )
-    run.add_argument(
-        "--tracker",
-        action="append",
-        dest="trackers",
-        metavar="|".join(TRACKERS),
-        help="show runs there as well; repeatable",
-    )
-    run.add_argument("--quiet", action="store_true", help="print the results only")
-    run.add_argument("--config", type=Path, metavar="FILE", help="YAML file; flags come before it")
-    run.add_argument(
-        "--print-config", action="store_true", help="print the resolved YAML, and stop"
-    )
-    add_settings(command)
 
 
 def add_settings(command: argparse.ArgumentParser) -> None:

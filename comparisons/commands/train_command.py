@@ -19,10 +19,12 @@ def defaults(args: argparse.Namespace) -> dict[str, Any]:
     """Return what the settings of a run are if no others are given, and read its one seed.
 
     Raises:
-        UsageError: it was launched with a configuration that no run can have.
+        UsageError: the seed is none, or it was launched with a configuration that no run can have.
     """
     check_all_started()
     if "seeds" in args:
+        if not (args.seeds.isascii() and args.seeds.isdecimal()):
+            raise UsageError(f"--seed is one whole number from 0 on, not '{args.seeds}'")
         args.seeds = args.seeds + ","  # one seed, not so many
     found: dict[str, Any] = {
         "algorithms": "grpo",

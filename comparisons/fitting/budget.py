@@ -6,15 +6,12 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from bakeoff.comparisons.budgets import budget_of
+from bakeoff.comparisons.budgets import CHOSEN, budget_of
 from bakeoff.comparisons.fitting.facts import Facts, facts
 from bakeoff.comparisons.fitting.fit import affordable, fits
 from bakeoff.comparisons.running.folder import read_json
 from bakeoff.comparisons.running.grid import Experiment, config_of
 from bakeoff.errors import UsageError
-
-CHOSEN = ("group_size", "micro_batch", "sample_batch")
-"""Settings of an algorithm that a budget of memory chooses."""
 
 
 def afforded(experiment: Experiment, ask: Callable[..., Facts] = facts) -> Experiment:
@@ -29,8 +26,8 @@ def afforded(experiment: Experiment, ask: Callable[..., Facts] = facts) -> Exper
         ask: finds the facts of algorithms, environments, models and knobs.
 
     Raises:
-        UsageError: an algorithm cannot afford any group, or has a group of its own already; or runs
-            are sharded.
+        UsageError: an algorithm cannot afford any group, or has one of the settings that are chosen
+            of its own already; or runs are sharded.
     """
     budget = budget_of(experiment.config)
     if budget.kind != "memory":
@@ -39,10 +36,10 @@ def afforded(experiment: Experiment, ask: Callable[..., Facts] = facts) -> Exper
         raise UsageError(f"budget {budget} needs what a run holds, not foretold of sharded ones")
     experiment = _before(experiment, f"budget {budget}")
     for name, values in experiment.own.items():
-        if "group_size" in values:
+        for knob in (knob for knob in CHOSEN if knob in values):
             raise UsageError(
-                f"budget {budget} chooses the group_size of each algorithm, and {name} has one of "
-                "its own; leave one of them out"
+                f"budget {budget} chooses the {knob} of each algorithm, and {name} has one of its "
+                "own; leave one of them out"
             )
     own = _recorded(experiment, str(budget))
     wanted = [name for name in experiment.algorithms if name not in own]

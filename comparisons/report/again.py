@@ -5,17 +5,33 @@ It is made from ``experiment.json``, or from the cells if that cannot be read.
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bakeoff.comparisons.report.checking.specs import json_object
 from bakeoff.comparisons.results import Results, Row
+from bakeoff.comparisons.running.folder import read_json
+from bakeoff.errors import UsageError
 from bakeoff.training.budget import size_text
 from bakeoff.training.config import TrainConfig, flat
 
 OWN_FILE = "own.yaml"
 """What a file is called that holds the settings of single algorithms, which no flag can give."""
+
+ASKED: Mapping[str, Any] = {
+    "algorithms": [str],
+    "environments": [str],
+    "models": [str],
+    "seeds": [int],
+    "config": dict,
+    "own": dict | None,
+    "launcher": str | None,
+    "accelerate_config": str | None,
+    "memory_limit": int | float | None,
+    "cell_timeout": int | float | None,
+}
+"""What ``experiment.json`` holds that the command is made of, and of which kind it is."""
 
 
 def command(results: Results) -> str:
@@ -40,7 +56,7 @@ def command(results: Results) -> str:
     at_a_time = max(int(run["parallel"] or 1) for run in results.runs)
     if at_a_time > 1:
         words += ["--max-parallel", str(at_a_time)]
-    if asked.get("launcher", "local") != "local":
+    if asked.get("launcher") not in (None, "local"):
         words += ["--launcher", asked["launcher"]]
     if asked.get("accelerate_config") is not None:
         words += ["--accelerate-config", asked["accelerate_config"]]
@@ -82,17 +98,25 @@ def versions(runs: Sequence[Row]) -> str:
 
 def _asked(results: Results) -> dict[str, Any]:
     try:
-        asked = json.loads((results.out / "experiment.json").read_text(encoding="utf-8"))
-        for key in ("algorithms", "environments", "models", "seeds", "config"):
-            asked[key]
-    except (OSError, ValueError, KeyError, TypeError):
+        asked = read_json(results.out / "experiment.json") or {}
+        whole = all(_is_a(asked.get(key), kind) for key, kind in ASKED.items())
+    except UsageError:
+        whole = False
+    if not whole:
         columns = ("algorithm", "environment", "model", "seed")
         lists = {
             f"{key}s": list(dict.fromkeys(run[key] for run in results.runs)) for key in columns
         }
         control = any(run["repeat"] for run in results.runs)
-        return {**lists, "config": json.loads(results.runs[0]["config_json"]), "control": control}
-    return dict(asked)
+        return {**lists, "config": json_object(results.runs[0]["config_json"]), "control": control}
+    return asked
+
+
+def _is_a(value: object, kind: Any) -> bool:
+    """Tell whether a value is of a kind, or a list of such if the kind is in one."""
+    if isinstance(kind, list):
+        return isinstance(value, list) and all(isinstance(one, kind[0]) for one in value)
+    return isinstance(value, kind)
 
 
 def _knobs(config: Mapping[str, Any]) -> list[str]:

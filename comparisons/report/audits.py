@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 
 from bakeoff.comparisons.report.measures import number
 from bakeoff.comparisons.results import Results, Row
+from bakeoff.comparisons.running.content import changes
 from bakeoff.comparisons.running.folder import read_json
 from bakeoff.comparisons.schema import COMPONENTS, PHASES, RAW_TABLES
 from bakeoff.comparisons.tables import read_rows
+from bakeoff.comparisons.wording import and_list, short
 from bakeoff.errors import UsageError
 
 FOLDER = "audits"
@@ -36,10 +38,12 @@ class Audited(NamedTuple):
     Attributes:
         status: its ``status.json``.
         memory: its rows of ``memory.csv``.
+        folder: its own.
     """
 
     status: Row
     memory: Sequence[Row]
+    folder: Path
 
 
 def audited(out: Path) -> list[Audited]:
@@ -49,11 +53,52 @@ def audited(out: Path) -> list[Audited]:
         try:
             status = read_json(place) or {}
             memory = read_rows(place.with_name("memory.csv"), RAW_TABLES["memory.csv"])
-        except UsageError:
+            readable = all(isinstance(status.get(key), str) for key in PLACE)
+            for value in _numbers(status, memory):
+                number(value)
+        except (UsageError, ValueError):
             continue
-        if status.get("status") == "ok" and all(key in status for key in PLACE):
-            found.append(Audited(status, memory))
+        if readable and status.get("status") == "ok":
+            found.append(Audited(status, memory, place.parent))
     return sorted(found, key=lambda one: [str(one.status[key]) for key in PLACE])
+
+
+def _numbers(status: Row, memory: Sequence[Row]) -> Iterator[object]:
+    """Yield what must be a number in the files of an audit."""
+    for row in memory:
+        yield from (row[name] for name in ("bytes_at_peak", "bytes_max", "bytes_predicted"))
+    for name in ("peak_live_tensor_bytes", "predicted_live_bytes", "matmul_flops_per_s"):
+        yield status.get(name)
+    for name in ("flops_counted", "flops_analytic"):
+        found = status.get(name, {})
+        yield from found.values() if isinstance(found, dict) else [found]
+
+
+def stale(results: Results) -> list[str]:
+    """Return a line for each way in which audits are of other code than the runs beside them.
+
+    Args:
+        results: the cells' rows.
+    """
+    found: dict[str, list[str]] = {}
+    for audit in audited(results.out):
+        place = [audit.status[key] for key in PLACE]
+        of_runs = {
+            run["content_sha256"]: run["cell_id"]
+            for run in results.runs
+            if [run[key] for key in PLACE] == place
+        }
+        counted = _content(audit.folder)
+        for cell_id in of_runs.values():
+            timed = _content(results.out / "cells" / str(cell_id))
+            if texts := changes(counted, timed, ("in the audit", "in the run")):
+                name = f"{short(place[2])} on {short(place[0])}, {short(place[1])}"
+                found.setdefault("; ".join(texts), []).append(name)
+    return [
+        f"what was counted of {and_list(list(dict.fromkeys(names)))} is of other code than runs "
+        f"beside it ({what}): bytes in ledger.csv and FLOPs in flops.csv need not be theirs"
+        for what, names in found.items()
+    ]
 
 
 def ledger_rows(results: Results) -> list[dict[str, Any]]:
@@ -114,6 +159,16 @@ def flops_rows(results: Results) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def _content(folder: Path) -> dict[str, str]:
+    """Return what a run's outcome depended on, as far as it is the same for an audit of it."""
+    try:
+        content = (read_json(folder / "spec.json") or {}).get("content")
+    except UsageError:
+        content = None
+    parts = content if isinstance(content, dict) else {}
+    return {key: value for key, value in parts.items() if key != "accelerate_config"}
 
 
 def _ledger_row(

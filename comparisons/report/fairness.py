@@ -91,7 +91,7 @@ def semantics(runs: Sequence[Row]) -> dict[str, dict[str, Any]]:
     for run in runs:
         try:
             manifest = json.loads(run["semantics_json"] or "{}")
-        except ValueError:
+        except (ValueError, TypeError):
             continue
         if isinstance(manifest, dict) and manifest:
             found.setdefault(str(run["algorithm"]), manifest)

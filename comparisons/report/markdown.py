@@ -11,7 +11,7 @@ from bakeoff.comparisons.report.items import item_sentences
 from bakeoff.comparisons.report.pairing import is_control
 from bakeoff.comparisons.report.profiles import over_environments
 from bakeoff.comparisons.report.sentences import cautions, failures, sentences
-from bakeoff.comparisons.report.targets import kept_target
+from bakeoff.comparisons.report.targets import target_said
 from bakeoff.comparisons.results import Results, Row, by_place, groups, title
 from bakeoff.comparisons.running import contamination
 from bakeoff.comparisons.wording import MISSING, amount, markdown_table, short, signed
@@ -46,13 +46,6 @@ READING = (
     "the pairs of one question; where no outcome could have brought it to 0.05, the verdict is "
     "`too_few_seeds`."
 )
-
-TARGET = {
-    True: "What it took to reach the target score that was given:",
-    False: "What it took to reach a target score that follows from these runs, half of which reach "
-    "it; for a claim give one beforehand, by `bakeoff report FOLDER --target`:",
-}
-"""Said above the rows of the target, by whether it was given."""
 
 CONTROL = (
     "One algorithm against itself: what chance and the machine make, and no verdict may claim:"
@@ -94,7 +87,7 @@ def document(
     for environment, model, rows, pairs, runs in by_place(results, summary, pairwise):
         parts += [
             f"## {short(environment)}, {short(model)}",
-            _bullets(sentences(rows, pairs)),
+            _bullets([*sentences(rows, pairs), *target_said(pairs, results.out)]),
             "### What was held equal",
             _bullets(fairness_card(runs, pairs)),
             "### Means",
@@ -102,7 +95,7 @@ def document(
             "Means over the seeds that ended ok, with 95 % Student-t intervals; those of times and "
             "bytes by their logarithms.",
             "### Pair by pair",
-            *_pair_by_pair(pairs, TARGET[kept_target(results.out) is not None]),
+            *_pair_by_pair(pairs),
         ]
     if said := item_sentences(items):
         parts += ["## Other items of the same kind", _bullets(said), ITEMS]
@@ -122,17 +115,16 @@ def document(
     return "\n\n".join(parts) + "\n"
 
 
-def _pair_by_pair(pairs: Sequence[Row], target: str) -> list[str]:
+def _pair_by_pair(pairs: Sequence[Row]) -> list[str]:
     """Return the rows of ``pairwise.csv`` that a reader needs as tables, and how to read them.
 
     Args:
         pairs: the rows of one environment and model.
-        target: what is said above those of the target score.
     """
     parts = [effects.at_the_end(pairs), READING]
     for lead, table in (
         ("Held-out scores where all had used up the same:", effects.at_equal_axes(pairs)),
-        (target, effects.to_the_target(pairs)),
+        ("What it took to reach the target score:", effects.to_the_target(pairs)),
         (CONTROL, effects.control(pairs)),
     ):
         parts += [lead, table] if table else []

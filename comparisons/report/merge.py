@@ -18,7 +18,7 @@ from bakeoff.comparisons.results import at_work
 from bakeoff.comparisons.running import contamination
 from bakeoff.comparisons.running.folder import LISTS, locked, read_json, write_json
 from bakeoff.comparisons.schema import CONTAMINATION_COLUMNS, SCHEMA_VERSION
-from bakeoff.comparisons.tables import file_hashes, read_rows, write_rows
+from bakeoff.comparisons.tables import file_hashes, write_rows
 from bakeoff.errors import UsageError
 
 PARTIAL = ".merging"
@@ -159,7 +159,7 @@ def _copy_rest(folders: Sequence[Path], out: Path) -> None:
                 write_json(out / "environment.json", facts)
             elif facts.get("host_id") != first.get("host_id"):
                 write_json(out / f"environment-{facts.get('host_id')}.json", facts)
-        for row in read_rows(folder / contamination.FILE, CONTAMINATION_COLUMNS):
+        for row in contamination.rows(folder):
             shared.setdefault((row["train_environment"], row["eval_environment"]), row)
     if shared:
         write_rows(out / contamination.FILE, CONTAMINATION_COLUMNS, shared.values())

@@ -21,6 +21,7 @@ from bakeoff.comparisons.report.pairwise import pairwise_rows
 from bakeoff.comparisons.report.profiles import profile_rows
 from bakeoff.comparisons.report.sentences import cautions, failures, sentences
 from bakeoff.comparisons.report.summary import summary_rows
+from bakeoff.comparisons.report.targets import target_said
 from bakeoff.comparisons.results import Results, Row, by_place, groups, load
 from bakeoff.comparisons.running import contamination
 from bakeoff.comparisons.schema import (
@@ -44,12 +45,29 @@ SHOWN = {
 HEADER = ["algorithm", "held-out score", *SHOWN, "n", "failed"]
 
 
+class Found(NamedTuple):
+    """What takes time to find: the runs of a folder, the rows of summary.csv and pairwise.csv."""
+
+    results: Results
+    summary: Sequence[Row]
+    pairwise: Sequence[Row]
+
+
 class Place(NamedTuple):
     """What was found on one environment with one model: a table under ``HEADER``, and sentences."""
 
     title: str
     table: list[list[str]]
     sentences: list[str]
+
+
+def found_in(results: Results) -> Found:
+    """Return what the runs of a folder come to.
+
+    Args:
+        results: the cells' rows.
+    """
+    return Found(results, summary_rows(results), pairwise_rows(results))
 
 
 def derived(results: Results) -> dict[str, bytes]:
@@ -61,7 +79,72 @@ def derived(results: Results) -> dict[str, bytes]:
     Args:
         results: the cells' rows.
     """
-    summary, pairwise, items = summary_rows(results), pairwise_rows(results), item_rows(results)
+    return _files(found_in(results))
+
+
+def write(out: Path) -> Found:
+    """Make everything in a results folder that is derived from its cells, ``checksums.json`` last.
+
+    Args:
+        out: the results folder.
+
+    Returns:
+        What was found, for ``text``.
+
+    Raises:
+        UsageError: there is no cell in the folder, or none that can be read.
+    """
+    found = found_in(load(out))
+    files = _files(found)
+    for name, data in files.items():
+        tables.replace_file(out / name, data)
+    drawn = figures.save(figures.draw(found.results, found.summary), out, vector=True)
+    hashes.write(out, [*files, *drawn])
+    return found
+
+
+def console(out: Path) -> str:
+    """Return the ``text`` of a results folder.
+
+    Raises:
+        UsageError: there is no cell in the folder, or none that can be read.
+    """
+    return text(found_in(load(out)))
+
+
+def text(found: Found) -> str:
+    """Return what a comparison found as plain text: a table and sentences for each place.
+
+    Args:
+        found: in the cells' rows.
+    """
+    results = found.results
+    parts = [f"! {line}" for line in [*cautions(results), *contamination.cautions(results.out)]]
+    for place in places(found):
+        said = "\n".join(f"- {line}" for line in place.sentences)
+        parts.append(f"{place.title}\n{text_table(HEADER, place.table)}\n\n{said}")
+    notes = [f"! {line}" for line in failures(results)]
+    return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
+
+
+def places(found: Found) -> list[Place]:
+    """Return what a comparison found, for each environment and model.
+
+    Args:
+        found: in the cells' rows.
+    """
+    said = []
+    for environment, model, rows, pairs, runs in by_place(*found):
+        lines = [*sentences(rows, pairs), *target_said(pairs, found.results.out)]
+        lines += filter(None, [noise(runs)])
+        title = f"{short(environment)}, {short(model)} (means over n seeds)"
+        said.append(Place(title, _table(rows), lines))
+    return said
+
+
+def _files(found: Found) -> dict[str, bytes]:
+    results, summary, pairwise = found
+    items = item_rows(results)
     files = {
         **tables.merged(results),
         "summary.csv": tables.table(SUMMARY_COLUMNS, summary),
@@ -73,56 +156,6 @@ def derived(results: Results) -> dict[str, bytes]:
         "report.md": document(results, summary, pairwise, items).encode(),
     }
     return files | {"report.html": page(results, summary, pairwise, files).encode()}
-
-
-def write(out: Path) -> None:
-    """Make everything in a results folder that is derived from its cells, ``checksums.json`` last.
-
-    Args:
-        out: the results folder.
-
-    Raises:
-        UsageError: there is no cell in the folder, or none that can be read.
-    """
-    results = load(out)
-    files = derived(results)
-    for name, data in files.items():
-        tables.replace_file(out / name, data)
-    drawn = figures.save(figures.draw(results, summary_rows(results)), out, vector=True)
-    hashes.write(out, [*files, *drawn])
-
-
-def console(out: Path) -> str:
-    """Return what a comparison found as plain text: a table and sentences for each place.
-
-    Args:
-        out: the results folder.
-
-    Raises:
-        UsageError: there is no cell in the folder, or none that can be read.
-    """
-    results = load(out)
-    parts = [f"! {line}" for line in [*cautions(results), *contamination.cautions(out)]]
-    for place in places(results):
-        said = "\n".join(f"- {line}" for line in place.sentences)
-        parts.append(f"{place.title}\n{text_table(HEADER, place.table)}\n\n{said}")
-    notes = [f"! {line}" for line in failures(results)]
-    return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
-
-
-def places(results: Results) -> list[Place]:
-    """Return what a comparison found, for each environment and model.
-
-    Args:
-        results: the cells' rows.
-    """
-    summary, pairwise = summary_rows(results), pairwise_rows(results)
-    found = []
-    for environment, model, rows, pairs, runs in by_place(results, summary, pairwise):
-        lines = [*sentences(rows, pairs), *filter(None, [noise(runs)])]
-        title = f"{short(environment)}, {short(model)} (means over n seeds)"
-        found.append(Place(title, _table(rows), lines))
-    return found
 
 
 def _table(summary: Sequence[Row]) -> list[list[str]]:

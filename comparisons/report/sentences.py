@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from bakeoff.comparisons.report import audits
 from bakeoff.comparisons.report.verdicts import difference, hint, verdict_sentence, winners
 from bakeoff.comparisons.results import Results, Row
 from bakeoff.comparisons.wording import NO_SANDBOX, amount, and_list, short, signed
@@ -47,7 +48,7 @@ def cautions(results: Results) -> list[str]:
             f"the runs are of different hardware ({', '.join(devices)}): times and bytes are "
             "compared within a seed alone, and their means are of all of it"
         )
-    return found
+    return [*found, *audits.stale(results)]
 
 
 def failures(results: Results) -> list[str]:

@@ -130,6 +130,23 @@ def keep_target(out: Path, text: str) -> None:
         write_json(out / FILE, {"target": target})
 
 
+def target_said(pairs: Sequence[Row], out: Path) -> list[str]:
+    """Return where the target of one environment and model comes from; nothing if it has none.
+
+    Args:
+        pairs: its rows of ``pairwise.csv``.
+        out: the results folder.
+    """
+    if not any(row["at_axis"] == "score" for row in pairs):
+        return []
+    if kept_target(out) is not None:
+        return ["the target score is the one that was given"]
+    return [
+        "the target score follows from these runs, half of which reach it; for a claim give one "
+        "beforehand, by `bakeoff report FOLDER --target`"
+    ]
+
+
 def kept_target(out: Path) -> float | None:
     """Return the target that a folder's reports were given; None if that is the default.
 

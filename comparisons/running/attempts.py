@@ -18,7 +18,7 @@ from bakeoff.comparisons.running.content import resumed
 from bakeoff.comparisons.running.folder import cell_of, place, read_json, status, write_json
 from bakeoff.comparisons.running.grid import CellSpec
 from bakeoff.comparisons.running.ranks import FAILURE
-from bakeoff.errors import UsageError, unknown
+from bakeoff.errors import UsageError
 
 RESUMABLE = ("interrupted", "timeout", "oom")
 """Cut off from outside: such a cell may go on from its checkpoint, as may one that was killed; any
@@ -44,10 +44,8 @@ def pending(out: Path, grid: Sequence[CellSpec], *, only: str | None = None) -> 
         only: ``failed`` for those that failed, and no others.
 
     Raises:
-        UsageError: a ``status.json`` is broken, or ``only`` is unknown.
+        UsageError: a ``status.json`` is broken.
     """
-    if only is not None and only not in ONLY:
-        raise unknown("--only", only, ONLY)
 
     def due(cell: CellSpec) -> bool:
         found = status(out, cell)
@@ -59,13 +57,17 @@ def pending(out: Path, grid: Sequence[CellSpec], *, only: str | None = None) -> 
     return [cell for cell in grid if due(cell)]
 
 
-def made(out: Path) -> list[CellSpec]:
+def made(out: Path, kind: str = "cells") -> list[CellSpec]:
     """Return the cells that a folder holds, asked for or not, as their ``spec.json`` says it.
 
     One that cannot be read is left out; what an older version did not write is as by default.
+
+    Args:
+        out: the results folder.
+        kind: which of its folders is looked in.
     """
     found = []
-    for path in sorted(out.glob("cells/*")):
+    for path in sorted(out.glob(f"{kind}/*")):
         with suppress(TypeError):  # something is missing that has no default
             found.append(cell_of(_spec(path) or {}))
     return found

@@ -73,8 +73,7 @@ def run_missing(experiment: Experiment, site: Site, screen: Screen) -> None:
     wanted = [
         audit
         for audit in audits(experiment)
-        if _subject(audit) in went_well
-        and _ending(place(site.out, audit)).get("status") in (None, "interrupted")
+        if _subject(audit) in went_well and not ended(site.out, audit)
     ]
     if not wanted or site.stop():
         return
@@ -82,6 +81,11 @@ def run_missing(experiment: Experiment, site: Site, screen: Screen) -> None:
     alone = ", in one process each" if experiment.config.get("processes", 1) > 1 else ""
     screen.note(f"{count} of memory and FLOPs to run: short, slow and not timed{alone}")
     _run_all(list(with_content(wanted)), site, screen)
+
+
+def ended(out: Path, audit: CellSpec) -> bool:
+    """Tell whether an audit is there that will not be made again."""
+    return _ending(place(out, audit)).get("status") not in (None, "interrupted")
 
 
 def place(out: Path, audit: CellSpec) -> Path:

@@ -34,10 +34,23 @@ def check(experiment: Experiment) -> None:
     Raises:
         UsageError: something is missing or misspelled; the text is one line.
     """
-    from bakeoff import algorithms, models
+    from bakeoff import algorithms
 
     for name in experiment.algorithms:
         algorithms.known(parse_spec(name).target)
+    _check_models(experiment)
+    check_server(experiment.config, experiment.max_parallel, experiment.launcher)
+    require_trackers(experiment.trackers)
+    check_processes(experiment)
+    _check_launcher(experiment)
+    _check_environments(experiment)
+    _check_algorithms(experiment)
+
+
+def _check_models(experiment: Experiment) -> None:
+    """Accept models that exist, and what they are asked for whose packages are installed."""
+    from bakeoff import models
+
     for name in experiment.models:
         models.check(name)
     if experiment.config.get("lora_rank"):
@@ -46,9 +59,10 @@ def check(experiment: Experiment) -> None:
         models.require_bitsandbytes("optimizer_bits 8")
     if experiment.config.get("sampler") == "vllm":
         models.require_vllm("--sampler vllm")
-    check_server(experiment.config, experiment.max_parallel, experiment.launcher)
-    require_trackers(experiment.trackers)
-    check_processes(experiment)
+
+
+def _check_launcher(experiment: Experiment) -> None:
+    """Accept a launcher, and a limit of memory, that this machine has what it takes for."""
     if experiment.launcher == "ray" and importlib.util.find_spec("ray") is None:
         raise UsageError("--launcher ray needs ray: pip install 'bakeoff[ray]'")
     if experiment.launcher == "slurm" and not (experiment.write_only or shutil.which("sbatch")):
@@ -56,6 +70,12 @@ def check(experiment: Experiment) -> None:
             "--launcher slurm needs sbatch, which is not on this machine: start it on a login "
             "node, or add --write-only and submit the script there"
         )
+    if experiment.memory_limit is not None and not Path("/proc/self/status").exists():
+        raise UsageError("memory_limit needs /proc/<pid>/status, which only Linux has")
+
+
+def _check_environments(experiment: Experiment) -> None:
+    """Accept environments that can be built, contained, and evaluated on."""
     running_programs = [name for name in experiment.environments if builds(name)]
     if running_programs:
         check_sandbox(experiment.config.get("sandbox", AUTO_SANDBOX), running_programs)
@@ -65,8 +85,12 @@ def check(experiment: Experiment) -> None:
             raise UsageError(
                 f"environment '{name}' has {size} held-out items: eval_offset {offset} leaves none"
             )
-    if experiment.memory_limit is not None and not Path("/proc/self/status").exists():
-        raise UsageError("memory_limit needs /proc/<pid>/status, which only Linux has")
+
+
+def _check_algorithms(experiment: Experiment) -> None:
+    """Accept algorithms that can be made, with the groups, the updates and the items there are."""
+    from bakeoff import algorithms
+
     presets = {
         name: algorithms.ALGORITHMS.get(parse_spec(name).target) for name in experiment.algorithms
     }

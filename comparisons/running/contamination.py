@@ -42,22 +42,22 @@ def record(experiment: Experiment) -> None:
             asked[name] = list(first_items(env, "train", trained, share)), evaluation
         except Exception:  # code of the user's may raise anything
             continue
-    rows = []
+    lines = []
     for train in asked:
         for evaluation_of in asked:
             found = overlap(asked[train][0], asked[evaluation_of][1])
             eval_item, train_item = found.examples[0] if found.examples else (None, None)
             counts = {key: getattr(found, key) for key in CONTAMINATION_COLUMNS[2:-2]}
             places = {"train_environment": train, "eval_environment": evaluation_of}
-            rows.append({**places, **counts, "eval_item": eval_item, "train_item": train_item})
-    write_rows(experiment.out / FILE, CONTAMINATION_COLUMNS, rows)
+            lines.append({**places, **counts, "eval_item": eval_item, "train_item": train_item})
+    write_rows(experiment.out / FILE, CONTAMINATION_COLUMNS, lines)
 
 
 def sentences(out: Path) -> list[str]:
     """Return what the table of a results folder says, a sentence for each thing found."""
-    rows = _rows(out)
-    own = [row for row in rows if row["train_environment"] == row["eval_environment"]]
-    across = [row for row in rows if row not in own]
+    found = _rows(out)
+    own = [row for row in found if row["train_environment"] == row["eval_environment"]]
+    across = [row for row in found if row not in own]
     said = [_said(row) for row in own]
     said += [_said(row) for row in across if row["normalised"] != "0" or row["ngram"] != "0"]
     if across and len(said) == len(own):
@@ -79,6 +79,12 @@ def _said(row: Mapping[str, str]) -> str:
         )
     if row["ngram"] != "0":
         text += f"; {row['ngram']} more share a run of 13 words with one"
+    repeats = row["eval_prompts"] not in ("", row["eval_items"])
+    if repeats and evaluation == train:
+        text += (
+            f"; the {row['eval_items']} have {row['eval_prompts']} different prompts, and one that "
+            "is asked again counts as another item"
+        )
     return f"{text}."
 
 
@@ -93,8 +99,21 @@ def cautions(out: Path) -> list[str]:
     ]
 
 
-def _rows(out: Path) -> list[dict[str, str]]:
+def rows(out: Path) -> list[dict[str, str]]:
+    """Return the table of a results folder, without rows if there is none.
+
+    Raises:
+        UsageError: it is none of this version, nor of one before ``eval_prompts`` was in it.
+    """
     try:
         return read_rows(out / FILE, CONTAMINATION_COLUMNS)
+    except UsageError:
+        before = [name for name in CONTAMINATION_COLUMNS if name != "eval_prompts"]
+        return [{**row, "eval_prompts": ""} for row in read_rows(out / FILE, before)]
+
+
+def _rows(out: Path) -> list[dict[str, str]]:
+    try:
+        return rows(out)
     except (UsageError, OSError):
         return []

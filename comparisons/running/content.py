@@ -74,8 +74,15 @@ def resumed(cell: CellSpec, before: Mapping[str, object]) -> CellSpec:
     return _hashed(cell, {**cell.content, CHECKPOINT: str(earlier)})
 
 
-def changes(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+def changes(
+    then: Mapping[str, str], now: Mapping[str, str], when: tuple[str, str] = ("then", "now")
+) -> list[str]:
     """Return what differs between two contents, in words; nothing if one of them is unknown.
+
+    Args:
+        then: one of them.
+        now: the other one.
+        when: what each of them is called.
 
     Example:
         >>> changes({"bakeoff": "1f", "torch": "2.12.0"}, {"bakeoff": "2e", "torch": "2.13.0"})
@@ -91,7 +98,8 @@ def changes(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     if not then or not now:
         return []
     return [
-        words.get(key) or f"{key} {then.get(key, 'absent')} then and {now.get(key, 'absent')} now"
+        words.get(key)
+        or f"{key} {then.get(key, 'absent')} {when[0]} and {now.get(key, 'absent')} {when[1]}"
         for key in {**then, **now}
         if key != CHECKPOINT and then.get(key) != now.get(key)
     ]

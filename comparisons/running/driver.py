@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from bakeoff.comparisons.running import contamination, folder, neighbours
-from bakeoff.comparisons.running.attempts import pending
+from bakeoff.comparisons.running.attempts import ONLY, pending
 from bakeoff.comparisons.running.audits import run_missing
 from bakeoff.comparisons.running.checks import CELL_MODULE, check, fetch_models
 from bakeoff.comparisons.running.content import with_content
@@ -57,6 +57,8 @@ def run(
         OSError: the folder cannot be written, or not any more; what had ended is intact.
         KeyboardInterrupt: it was interrupted; what had ended is intact, and another call goes on.
     """
+    if only is not None and only not in ONLY:
+        raise unknown("--only", only, ONLY)
     if stale is not None and stale not in CHOICES:
         raise unknown("--stale", stale, CHOICES)
     check(experiment)

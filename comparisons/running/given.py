@@ -149,7 +149,10 @@ def own_settings(
     for name, values in own.items():
         if name not in algorithms:
             raise unknown("algorithm with settings of its own", name, algorithms)
-        train_config({**config, **values})
+        try:
+            train_config({**config, **values})
+        except UsageError as error:
+            raise UsageError(f"own settings of {name}: {error}") from None
         shared = {knob: config.get(knob, known[knob].default) for knob in values}
         if differing := {knob: values[knob] for knob in values if values[knob] != shared[knob]}:
             found[name] = differing

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bakeoff.comparisons.yaml_files import read_yaml
 from bakeoff.errors import UsageError, unknown
 from bakeoff.models import default_learning_rate
 from bakeoff.training.config import knobs
@@ -145,14 +146,7 @@ def read_space(path: Path, algorithms: Sequence[str], *, by_updates: bool) -> Sp
     Raises:
         UsageError: there is no such file, it is no YAML, or not what ``space_of`` takes.
     """
-    import yaml
-
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the space {path}: {error}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"the space {path} is broken YAML: {error}") from None
+    found = read_yaml(path, "file of a space")
     try:
         return space_of(found, algorithms, by_updates=by_updates)
     except UsageError as error:

@@ -40,6 +40,7 @@ class Overlap:
             the exact ones are among them.
         ngram: those that share a run of 13 words with a training item, and are not normalised.
         short: those with fewer than 13 words, which share no run with anything.
+        eval_prompts: how many different prompts the eval items have, compared in the same way.
         examples: ids of an eval item and of a training item, the worst cases first.
     """
 
@@ -51,6 +52,7 @@ class Overlap:
     normalised: int = 0
     ngram: int = 0
     short: int = 0
+    eval_prompts: int = 0
     examples: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -133,6 +135,8 @@ def overlap(train: Sequence[Item], evaluation: Sequence[Item]) -> Overlap:
         >>> found = overlap(asked, [Item("a/eval/0", "what is  1 + 2"), Item("a/eval/1", "1 - 2?")])
         >>> found.exact, found.normalised, found.examples
         (0, 1, (('a/eval/0', 'a/train/1'),))
+        >>> found.eval_prompts
+        2
     """
     exact = {item.prompt: item.id for item in reversed(train)}
     same = {normalised(item.prompt): item.id for item in reversed(train)}
@@ -158,6 +162,7 @@ def overlap(train: Sequence[Item], evaluation: Sequence[Item]) -> Overlap:
         len(train),
         len(evaluation),
         **{kind: counts[kind] for kind in (*examples, "short")},
+        eval_prompts=len({normalised(item.prompt) for item in evaluation}),
         examples=tuple(dict.fromkeys(shown))[:5],
     )
 

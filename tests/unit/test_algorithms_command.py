@@ -271,3 +271,11 @@ def test_the_other_example_of_the_page_passes_the_check(tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text(blocks[1].split("```")[0])
 
     assert check(f"{tmp_path / 'other.py'}:mine").passed
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_its_row_in_the_registry_says_what_it_needs(name: str) -> None:
+    algorithm, preset = make(name), ALGORITHMS[name]
+
+    assert preset.warmup == (algorithm.critic.warmup if algorithm.critic is not None else 0)
+    assert preset.on_gold == algorithm.on_gold

@@ -294,11 +294,3 @@ def test_an_error_of_ones_own_code_is_a_fault_and_not_a_traceback() -> None:
         ("credit is finite, and 0 where nothing counts", "KeyError: 'reward'")
     ]
     assert checkup.claims[1].state == "not tried"
-
-
-@pytest.mark.parametrize("name", ALGORITHMS)
-def test_its_row_in_the_registry_says_what_it_needs(name: str) -> None:
-    algorithm, preset = make(name), ALGORITHMS[name]
-
-    assert preset.warmup == (algorithm.critic.warmup if algorithm.critic is not None else 0)
-    assert preset.on_gold == algorithm.on_gold

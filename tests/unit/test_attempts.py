@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bakeoff.comparisons.running.attempts import pending, prepare
+from bakeoff.comparisons.running.driver import run
 from bakeoff.comparisons.running.folder import place, read_json, record, settle, write_json
 from bakeoff.comparisons.running.grid import CellSpec, cells, plan
 from bakeoff.errors import UsageError
@@ -55,7 +56,7 @@ def test_only_failed_runs_what_failed_and_neither_the_waiting_nor_the_interrupte
 
 def test_an_unknown_restriction_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown --only 'fialed'; did you mean 'failed'"):
-        pending(tmp_path, [], only="fialed")
+        run(plan(algorithms=["grpo"], seeds=1, out=tmp_path), only="fialed")
 
 
 @pytest.mark.parametrize("status", ["diverged", "error"])

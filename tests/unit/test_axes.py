@@ -10,7 +10,7 @@ from bakeoff.comparisons.report.figures import svg
 from bakeoff.comparisons.report.lines import score_curves
 from bakeoff.comparisons.report.pairwise import pairwise_rows
 from bakeoff.comparisons.report.pareto import unbeaten
-from bakeoff.comparisons.report.report import derived
+from bakeoff.comparisons.report.report import console, derived
 from bakeoff.comparisons.report.summary import summary_rows
 from bakeoff.comparisons.results import load
 from bakeoff.comparisons.schema import CURVES_COLUMNS
@@ -265,10 +265,15 @@ def test_the_command_line_keeps_a_target_for_later_reports(tmp_path, capsys):
 def test_the_report_says_that_a_target_was_chosen_after_the_runs(tmp_path):
     for algorithm in ("grpo", "ppo"):
         write_cell(tmp_path, algorithm, scores=(0.25, 0.75))
-    words = "a target score that follows from these runs"
+    words = "the target score follows from these runs"
 
-    assert words in derived(load(tmp_path))["report.md"].decode()
+    def saying():
+        pages = derived(load(tmp_path))
+        texts = [pages[name].decode() for name in ("report.md", "report.html")]
+        return [words in text for text in (*texts, console(tmp_path))]
+
+    assert saying() == [True, True, True]
 
     targets.keep_target(tmp_path, "0.5")
 
-    assert words not in derived(load(tmp_path))["report.md"].decode()
+    assert saying() == [False, False, False]

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
+from complaints import complaint
 from results_folder import write_grid
 
 from bakeoff.comparisons.cli import main
-from bakeoff.comparisons.schema import SCHEMA_VERSION
-
-
-def complaint(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
-    """Run a command that must fail as misuse, and return the one line that it prints."""
-    code = main(argv)
-    captured = capsys.readouterr()
-    assert code == 2
-    assert captured.out == ""
-    (line,) = captured.err.splitlines()
-    assert line.startswith("bakeoff: error: ")
-    return line
 
 
 @pytest.mark.parametrize(
@@ -45,6 +33,9 @@ def complaint(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
         (["compare", "--update", "3"], ["--update", "--updates"]),
         (["compare", "--algorithm=grpo"], ["--algorithm", "--algorithms"]),
         (["compare", "grpo"], ["'grpo'"]),
+        (["compare", "--budget", "flops=9", "--budget", "train_s=5"], ["flops=9", "train_s=5"]),
+        (["compare", "--processes=1", "--num-processes=2"], ["--num-processes", "1", "2"]),
+        (["envs", "sample", "bakeoff/Countdown-v0", "-n", "3", "-n", "4"], ["-n", "3", "4"]),
         (["compare", "--decay", "cosin"], ["'cosin'", "'cosine'"]),
         (["compare", "--sandbox", "off"], ["sandbox 'off'", "none"]),
         (["compare", "--only", "failed", "--out", "none"], ["nothing has been run in none"]),
@@ -64,6 +55,8 @@ def complaint(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
         (["compare", "--cell-timeout", "soon"], ["'soon'"]),
         (["compare", "--config", "nowhere.yaml"], ["nowhere.yaml"]),
         (["train", "--algorithm", "grpo", "--algorithm", "ppo"], ["one cell", "bakeoff compare"]),
+        (["train", "--seed", "1,2"], ["--seed is one whole number", "'1,2'"]),
+        (["compare", "--tuned", __file__], ["test_cli_errors.py holds no tuning"]),
         (["report", "nowhere"], ["nowhere"]),
         (["models", "fetch"], ["bakeoff models fetch smollm2"]),
         (["models", "fetch", "smolm2"], ["'smolm2'", "'smollm2'"]),
@@ -98,6 +91,8 @@ def test_a_mistake_is_named_with_the_nearest_choice_and_nothing_is_written(
         ("seeds: [0, one]\n", ["'one'"]),
         ("1: 2\n", ["'1'"]),
         ("updates: 2024-13-45\n", ["broken YAML", "month"]),
+        ("seeds: 2\nupdates: 3\nseeds: 5\n", ["line 3", "'seeds'", "line 1 already"]),
+        ("own:\n  ppo: {updates: 2, updates: 3}\n", ["line 2", "'updates'"]),
         ("seeds: " + "[" * 5000, ["broken YAML", "recursion"]),
     ],
 )
@@ -194,83 +189,6 @@ def test_code_of_ones_own_that_fails_is_named_in_one_line(
     assert not (tmp_path / "results").exists()
 
 
-def recorded(folder: Path, **changes: object) -> Path:
-    """Make a results folder's experiment.json, with changes, and return the folder."""
-    from bakeoff.comparisons.running.folder import record
-    from bakeoff.comparisons.running.grid import plan
-
-    folder.mkdir()
-    record(plan(algorithms=["grpo"], seeds=1, out=folder, updates=3))
-    path = folder / "experiment.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-    return folder
-
-
-def test_other_settings_for_the_same_folder_are_refused_by_name(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = recorded(tmp_path / "out")
-    before = (out / "experiment.json").read_bytes()
-
-    line = complaint(capsys, ["compare", "--out", str(out), "--updates", "5"])
-
-    assert "updates=3, not updates=5" in line
-    assert "--out" in line
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == {"experiment.json": before}
-
-
-def test_other_settings_of_one_algorithm_for_the_same_folder_are_refused_by_name(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = recorded(tmp_path / "out", own={"grpo": {"clip": 0.1}})
-    argv = ["compare", "--updates", "3", "--seeds", "1", "--out", str(out)]
-
-    line = complaint(capsys, [*argv, "--algorithms", "grpo"])
-
-    assert "was made with clip=0.1 for grpo alone, not nothing" in line
-
-
-@pytest.mark.parametrize(
-    ("content", "named"),
-    [
-        ('{"schema_version": 1, "na', "experiment.json is broken"),
-        ("[]", "not a JSON object"),
-        ("[" * 100_000, "experiment.json is broken"),
-        ("{}", "schema_version"),
-        (f'{{"schema_version": {SCHEMA_VERSION}, "name": "x"}}', "no 'config'"),
-        ('{"schema_version": 99, "name": "x"}', "schema_version 99"),
-    ],
-)
-def test_a_half_written_results_folder_is_named_and_left_alone(
-    content: str, named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "out"
-    (out / "cells").mkdir(parents=True)
-    (out / "experiment.json").write_text(content)
-
-    line = complaint(capsys, ["compare", "--out", str(out)])
-
-    assert named in line
-    assert (out / "experiment.json").read_text() == content
-
-
-def test_a_cell_whose_status_is_torn_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from bakeoff.comparisons.running.folder import place
-    from bakeoff.comparisons.running.grid import cells, plan
-
-    out = recorded(tmp_path / "out")
-    (cell,) = cells(plan(algorithms=["grpo"], seeds=1, out=out, updates=3))
-    place(out, cell).mkdir(parents=True)
-    (place(out, cell) / "status.json").write_text('{"status": "o')
-
-    argv = ["compare", "--algorithms", "grpo", "--seeds", "1", "--updates", "3", "--out", str(out)]
-    line = complaint(capsys, argv)
-
-    assert f"{cell.cell_id}/status.json is broken" in line
-
-
 def test_a_model_that_cannot_be_fetched_is_said_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -283,19 +201,6 @@ def test_a_model_that_cannot_be_fetched_is_said_before_anything_is_written(
 
     assert "smollm2" in line or str(tmp_path / "cache") in line
     assert not (tmp_path / "out").exists()
-
-
-def test_a_folder_of_something_else_and_a_file_are_no_results_folders(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "thesis.tex").write_text("precious")
-
-    assert "not a results folder" in complaint(capsys, ["compare", "--out", str(tmp_path)])
-    line = complaint(capsys, ["compare", "--out", str(tmp_path / "thesis.tex")])
-    assert "is a file" in line
-    line = complaint(capsys, ["compare", "--out", str(tmp_path / "thesis.tex" / "out")])
-    assert "thesis.tex is a file" in line
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_what_the_system_refuses_is_one_line_too(

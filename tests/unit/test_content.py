@@ -11,6 +11,7 @@ from results_folder import write_cell
 from bakeoff.comparisons.report.fairness import fairness_card
 from bakeoff.comparisons.results import load
 from bakeoff.comparisons.running.attempts import pending, prepare
+from bakeoff.comparisons.running.audits import audits
 from bakeoff.comparisons.running.content import changes, tree_sha256, with_content
 from bakeoff.comparisons.running.driver import run
 from bakeoff.comparisons.running.folder import place, write_json
@@ -99,6 +100,24 @@ def test_runs_of_other_code_are_refused_in_one_line_that_says_what_to_do(
     words = ["holds 2 runs made with other code (the algorithm's file)", "--stale keep", "rerun"]
     assert all(word in str(error.value) for word in words)
     assert "\n" not in str(error.value)
+
+
+def test_audits_of_other_code_are_not_left_beside_new_runs_unasked(
+    tmp_path: Path, mine: str
+) -> None:
+    made = plan(algorithms=[mine], seeds=1, out=tmp_path)
+    (audit,) = with_content(audits(made))
+    folder = tmp_path / "audits" / audit.cell_id
+    folder.mkdir(parents=True)
+    write_json(folder / "spec.json", dataclasses.asdict(audit))
+    write_json(folder / "status.json", {"status": "ok"})
+    change(mine)
+    asked = grid(mine)  # whose one run is due
+
+    with pytest.raises(UsageError, match="holds 1 audit made with other code"):
+        due_with_stale(tmp_path, asked, asked, None)
+    assert due_with_stale(tmp_path, asked, asked, "rerun") == (asked, asked)
+    assert not folder.exists()
 
 
 def test_where_nothing_is_due_nothing_is_said(tmp_path: Path, mine: str) -> None:

@@ -12,7 +12,7 @@ from bakeoff.comparisons.results import load
 from bakeoff.comparisons.running import contamination as of_comparison
 from bakeoff.comparisons.running.grid import plan
 from bakeoff.comparisons.schema import CONTAMINATION_COLUMNS
-from bakeoff.comparisons.tables import read_rows
+from bakeoff.comparisons.tables import read_rows, write_rows
 from bakeoff.envs.checking import contamination
 from bakeoff.envs.checking.overlap import normalised, overlap
 from bakeoff.types import Item
@@ -131,3 +131,30 @@ def test_an_environment_that_cannot_be_read_stops_no_comparison(tmp_path: Path) 
     of_comparison.record(plan(environments=["nowhere.py:me/Gone-v0"], out=tmp_path))
 
     assert read_rows(tmp_path / "contamination.csv", CONTAMINATION_COLUMNS) == []
+
+
+def test_questions_that_are_asked_again_are_counted() -> None:
+    assert overlap(items("1 + 1?"), items("2 + 2?", "3 + 3?", "2 + 2 ?")).eval_prompts == 2
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (
+            {"eval_prompts": "14"},
+            "; the 128 have 14 different prompts, and one that is asked again",
+        ),
+        ({"eval_prompts": "128"}, "training items of a/B-v0 compared."),
+        ({}, "training items of a/B-v0 compared."),  # a folder from before they were counted
+    ],
+)
+def test_questions_that_are_asked_again_are_said(
+    columns: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    names = [name for name in CONTAMINATION_COLUMNS if name != "eval_prompts" or name in columns]
+    both = {"train_environment": "a/B-v0", "eval_environment": "a/B-v0", "eval_items": "128"}
+    row = {**dict.fromkeys(names, "0"), **both, **columns}
+    write_rows(tmp_path / "contamination.csv", names, [row])
+
+    (sentence,) = of_comparison.sentences(tmp_path)
+    assert said in sentence

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from bakeoff.comparisons.cli import main
+from bakeoff.comparisons.comparison import compare
 from bakeoff.comparisons.fitting.budget import afforded
 from bakeoff.comparisons.fitting.facts import Facts
 from bakeoff.comparisons.fitting.fit import Fit, affordable, fit, fit_model, whole_batch
@@ -23,6 +24,7 @@ from bakeoff.comparisons.running.grid import plan
 from bakeoff.comparisons.schema import FIT_COLUMNS
 from bakeoff.comparisons.settings import config_text, experiment_of
 from bakeoff.errors import UsageError
+from bakeoff.training.config import knobs
 from bakeoff.training.memory.sizes import ModelSizes, model_config, model_sizes
 from bakeoff.training.memory.workload import Machine, Needs
 
@@ -176,6 +178,21 @@ def test_groups_in_a_printed_config_are_chosen_anew_for_the_same_budget(facts: F
         afforded(other, lambda *_: facts)
 
 
+@pytest.mark.parametrize("knob", ["group_size", "micro_batch", "sample_batch"])
+def test_a_setting_that_a_budget_of_memory_would_override_is_refused_even_at_its_default(
+    knob: str, tmp_path: Path
+) -> None:
+    given = {"budget": "memory=1GiB", knob: knobs()[knob].default}
+    said = f"chooses {knob} for each algorithm: leave {knob} out"
+
+    with pytest.raises(UsageError, match=said):
+        compare(out=tmp_path / "x", **given)
+    with pytest.raises(UsageError, match=said):
+        experiment_of(given)
+    with pytest.raises(UsageError, match="ppo has one of its own"):
+        afforded(plan(budget="memory=1GiB", own={"ppo": {knob: 4}}))
+
+
 def test_one_run_has_the_group_that_its_folder_was_made_with(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -238,6 +255,8 @@ def test_the_text_says_what_fits_what_was_measured_and_that_the_batch_is_whole(
         (["fit", "--memory", "0GiB"], "must be above 0, not 0GiB"),
         (["fit", "--memory", "1GiB", "--out", "none/fit.csv"], "a file in a folder that exists"),
         (["fit", "--memory", "1GiB", "--budget", "memory=2GiB"], "leave --budget out"),
+        (["fit", "--memory", "1GiB", "--group-size", "8"], "leave --group-size out"),
+        (["fit", "--memory", "1GiB", "--micro-batch", "8"], "leave --micro-batch out"),
         (["fit", "--memory", "1GiB", "--verify", "--processes", "2"], "--verify runs one process"),
         (
             ["fit", "--memory", "1GiB", "--processes", "2", "--sharding", "full"],

@@ -1,3 +1,4 @@
+import functools
 import json
 import subprocess
 import sys
@@ -5,6 +6,7 @@ import sys
 import pytest
 from unit.results_folder import write_cell, write_grid
 
+from bakeoff.comparisons.cli import main
 from bakeoff.comparisons.report import report
 from bakeoff.comparisons.report.again import command
 from bakeoff.comparisons.report.figures import draw
@@ -204,6 +206,22 @@ def test_bars_end_at_the_peak(tmp_path):
         max(p.get_x() + p.get_width() for p in axes.patches) for axes in (with_baseline, without)
     ]
     assert ends == [360.0, 60.0]  # MiB
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_command_finds_what_it_writes_and_says_once(tmp_path, monkeypatch):
+    found = []
+    for name in ("summary_rows", "pairwise_rows"):
+
+        def counted(results, *, name, function):
+            found.append(name)
+            return function(results)
+
+        function = functools.partial(counted, name=name, function=getattr(report, name))
+        monkeypatch.setattr(report, name, function)
+
+    assert main(["report", str(write_grid(tmp_path, seeds=1))]) == 0
+    assert found == ["summary_rows", "pairwise_rows"]
 
 
 def test_no_torch_and_no_pandas_are_imported_for_a_report(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from results_folder import ENVIRONMENT, MODEL, write_cell, write_grid
 
 from bakeoff.comparisons.report.audits import flops_rows, ledger_rows
+from bakeoff.comparisons.report.sentences import cautions
 from bakeoff.comparisons.results import load
 from bakeoff.comparisons.schema import FLOPS_COLUMNS, LEDGER_COLUMNS, RAW_TABLES
 from bakeoff.comparisons.tables import append_rows, read_rows, write_rows
@@ -141,3 +142,26 @@ def test_an_audit_that_failed_or_is_broken_costs_its_rows_alone(tmp_path: Path) 
     write_audit(tmp_path, "rloo", status="oom")
 
     assert {row["algorithm"] for row in ledger_rows(load(tmp_path))} == {"grpo"}
+
+
+def test_what_was_counted_by_other_code_than_the_runs_is_said_before_any_number(
+    tmp_path: Path,
+) -> None:
+    write_grid(tmp_path, 1)
+    write_audit(tmp_path)
+    write_audit(tmp_path, "ppo")
+
+    def made_with(versions: dict[str, str], *places: str) -> None:
+        for path in (path for place in places for path in tmp_path.glob(place)):
+            spec = json.loads(path.read_text())
+            path.write_text(json.dumps(spec | {"content": versions}))
+
+    for folder in tmp_path.glob("audits/*"):
+        (folder / "spec.json").write_text("{}")
+    made_with({"bakeoff": "1", "torch": "2.12.0"}, "*/*/spec.json")
+    assert cautions(load(tmp_path)) == []
+
+    made_with({"bakeoff": "1", "torch": "2.13.0"}, "cells/grpo*/spec.json")
+    (line,) = cautions(load(tmp_path))
+    assert "counted of grpo on bakeoff/Arithmetic-v0, tiny is of other code" in line
+    assert "(torch 2.12.0 in the audit and 2.13.0 in the run)" in line

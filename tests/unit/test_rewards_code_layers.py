@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from taken_apart import LIMITS, opened, works
 
-from bakeoff.rewards.code import AssertTests, Limits, cage, calls, scripts
-from bakeoff.rewards.code.cage import START, Cage, Refused
-from bakeoff.rewards.code.comparing import Equal
-from bakeoff.rewards.code.splitting import Question
+from bakeoff.rewards.code import AssertTests, cage, scripts
+from bakeoff.rewards.code.cage import Cage
 
 ROOT = sys.platform == "linux" and os.getuid() == 0
-LIMITS = Limits(seconds=20, memory_mib=100)
 
 NO_FILTER = "seccomp.install_common = lambda **_: None; seccomp.last_filter = lambda: None"
 NO_LAST_FILTER = "seccomp.last_filter = lambda: None"
@@ -218,34 +216,6 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[object]]:
         port = server.getsockname()[1]
         yield [port, os.getpid(), str(file), key, os.uname().nodename]
     libc.shmctl(segment, 0, None)
-
-
-def opened(tmp_path: Path, level: str, patches: Sequence[str]) -> Cage:
-    """Return a cage whose server has some of its layers taken out."""
-    script = tmp_path / "start.py"
-    script.write_text(f"""
-import importlib.util
-spec = importlib.util.spec_from_file_location("start", {START!r})
-start = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(start)
-start.enlarge_stack()
-start.make_importable()
-from bakeoff.rewards.code.jail import (
-    credentials, descriptors, landlock, limits, namespaces, nest, notices, seccomp, warden)
-{chr(10).join(patches)}
-warden.main()
-""")
-    try:
-        return Cage(level, start=str(script))
-    except Refused as error:
-        pytest.skip(f"{level} cannot be had here: {error}")
-
-
-def works(box: Cage, attack: str, arguments: Sequence[object]) -> bool:
-    question = Question("attack", tuple(arguments), {}, Equal(True))
-    run = calls.run(box, attack, [question], LIMITS, stop_early=False)
-    assert run.compiled
-    return run.outcomes[0].status == "passed"
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -6,15 +6,13 @@ import random
 from fractions import Fraction
 
 import pytest
-import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bakeoff.rewards.math.equality import rational, same_value
-from bakeoff.rewards.math.equality.modular import PRIME, congruent
+from bakeoff.rewards.math.equality.modular import congruent
 from bakeoff.rewards.math.equality.numeric import value_at
 from bakeoff.rewards.math.equality.symbolic import decided_by_sympy, encoded, serve
-from bakeoff.rewards.math.equality.towers import totient, tower
 from bakeoff.rewards.math.expressions import ExpressionError, Node, OverBudget, ParseError, parse
 from bakeoff.rewards.math.expressions.lexing import MAX_DEPTH, MAX_TOKENS
 
@@ -199,21 +197,6 @@ def test_other_residues_of_roots_and_functions_prove_nothing() -> None:
 def test_what_has_no_value_is_not_equal_to_itself(text: str) -> None:
     with pytest.raises(ExpressionError):
         same_value(parse(text), parse(text))
-
-
-def test_the_prime_is_prime_and_four_times_a_prime_and_one() -> None:
-    for number in (PRIME, (PRIME - 1) // 4):
-        assert sympy.isprime(number)
-
-
-@settings(max_examples=80, deadline=None, derandomize=True)
-@given(st.integers(2, 9), st.integers(2, 6), st.integers(2, 6), st.integers(2, 10**6))
-def test_a_tower_has_the_residue_of_its_value(a: int, b: int, c: int, modulus: int) -> None:
-    node = parse(f"({a}^{{{b}^{{{c}}}}})+{b}*{c}")
-    exact = a ** (b**c) + b * c
-
-    # an exponent may be replaced by a number that is the same modulo the totient, and large enough
-    assert pow(2, tower(node, totient(modulus)), modulus) == pow(2, exact, modulus)
 
 
 @pytest.mark.parametrize(

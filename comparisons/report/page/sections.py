@@ -10,6 +10,7 @@ from bakeoff.comparisons.report.measures import DIVERGED_SCORE
 from bakeoff.comparisons.report.page.markup import Markup, bullets, escape, grid, inline, tag
 from bakeoff.comparisons.report.pairing import is_control
 from bakeoff.comparisons.report.sentences import cautions, failures, sentences
+from bakeoff.comparisons.report.targets import target_said
 from bakeoff.comparisons.results import Results, Row, by_place, groups
 from bakeoff.comparisons.running import contamination
 from bakeoff.comparisons.wording import MISSING, amount, short
@@ -64,11 +65,12 @@ def verdicts(results: Results, summary: Sequence[Row], pairwise: Sequence[Row]) 
     parts = [tag("h2", escape("What was found"))]
     for environment, model, rows, pairs, runs in by_place(results, summary, pairwise):
         title = f"{short(environment)}, {short(model)}"
+        said = [*sentences(rows, pairs), *target_said(pairs, results.out)]
         parts.append(
             tag(
                 "section",
                 tag("h3", escape(title)),
-                bullets([inline(line) for line in sentences(rows, pairs)], "verdicts"),
+                bullets([inline(line) for line in said], "verdicts"),
                 _first_table(rows, title),
                 tag(
                     "div",
