@@ -82,6 +82,17 @@ def test_a_rank_that_goes_over_the_memory_limit_ends_the_cell_as_out_of_memory(t
     assert not processes_of(out)
 
 
+def test_a_rank_that_hangs_ends_the_cell_at_its_timeout_and_the_others_with_it(tmp_path):
+    out = tmp_path / "out"
+    mine = faltering(tmp_path, "import time; time.sleep(3600)")
+
+    run(compare(out, mine, "--cell-timeout", "90"), tmp_path, code=1)
+
+    assert status(out, "faltering")["status"] == "timeout"
+    assert list(out.glob("cells/*/curves.csv"))  # both ranks had begun
+    assert not processes_of(out)
+
+
 def test_an_interrupted_driver_ends_all_processes_and_the_command_goes_on(tmp_path):
     out = tmp_path / "out"
     command = compare(out, "grpo", "--updates", "100")
