@@ -1,4 +1,4 @@
-"""A run of two processes, or three, is the run of one: the same losses, advantages and weights.
+"""A run of two processes, or more, is the run of one: the same losses, advantages and weights.
 
 Five prompts of three completions of unequal lengths go into two optimiser steps, four at a time: no
 rank, step or micro-batch has as much as another.
@@ -90,10 +90,11 @@ def test_both_processes_have_the_same_weights_to_the_bit(two: Results) -> None:
     assert all(bool((first.tensors[name] == t).all()) for name, t in second.tensors.items())
 
 
-def test_three_processes_make_the_run_of_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [3, 4])
+def test_more_processes_make_the_run_of_one(size: int, tmp_path: Path) -> None:
     runs = [ALGORITHMS["ppo"], sharded(ALGORITHMS["ppo"])]
     one = alone(ALGORITHMS["ppo"])
 
-    for results in ranked(runs, 3, tmp_path).values():
+    for results in ranked(runs, size, tmp_path).values():
         for found in results:
             check_equal(found, one)
