@@ -39,8 +39,9 @@ ALGORITHMS = {
 WHOLE = {
     "matched": Run("matched", knobs={"match": "kl", "match_target": 1e-3}),
     "lora": Run("lora", knobs={"lora_rank": 4}),
+    "programs": Run("programs", environment="Programs"),
 }
-"""Those that do not go with shards."""
+"""Those that do not go with shards, or have nothing to do with them."""
 
 Results = Mapping[str, list[Result]]
 
@@ -82,6 +83,14 @@ def test_two_processes_with_shards_make_the_run_of_one(name: str, two: Results) 
 
     for found in two[f"{name}, shards"]:
         check_equal(found, one)
+
+
+def test_scores_of_programs_that_two_processes_run_are_those_of_any_other_score(
+    two: Results,
+) -> None:
+    for programs, plain in zip(two["programs"], two["grpo"], strict=True):
+        assert programs.metrics == plain.metrics  # to the bit: the programs say what is even
+        assert programs.error == plain.error == ""
 
 
 def test_both_processes_have_the_same_weights_to_the_bit(two: Results) -> None:
