@@ -14,6 +14,9 @@ from typing import Any
 
 from without_clocks import words
 
+from bakeoff.comparisons.schema import RAW_TABLES
+from bakeoff.comparisons.tables import read_rows
+
 BAKEOFF = [sys.executable, "-m", "bakeoff"]
 
 SETTINGS = words("""
@@ -72,6 +75,16 @@ def status(out: Path, algorithm: str) -> dict[str, Any]:
     found = json.loads(path.read_text())
     assert isinstance(found, dict)
     return found
+
+
+def curves(out: Path) -> dict[tuple[str, ...], float]:
+    """Return the values of a folder's curves but for those that are times."""
+    keys = ("algorithm", "split", "metric", "update", "completion_tokens", "train_flops")
+    return {
+        tuple(row[key] for key in keys): float(row["value"])
+        for row in read_rows(out / "curves.csv", RAW_TABLES["curves.csv"])
+        if not any(word in row["metric"] for word in ("seconds", "overlap"))
+    }
 
 
 def heed_ctrl_c() -> None:

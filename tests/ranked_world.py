@@ -41,7 +41,7 @@ class Run:
         name: of its results.
         algorithm: with its arguments.
         knobs: beside those of ``SHAPE``.
-        environment: the name of one in ``small_world`` or ``several_turns``.
+        environment: the name of one in ``small_world``, ``several_turns`` or ``ranked_programs``.
         stop: the update after which it is left; 0: none.
         checkpoints: the folder of its checkpoint, if it has one.
         odd: whether rank 1 begins with another weight.
@@ -75,6 +75,7 @@ class Result(NamedTuple):
 def alone(run: Run) -> Result:
     """Make a run in this process."""
     import ranked_failures as unwell
+    import ranked_programs
     import several_turns
     import small_world
 
@@ -82,7 +83,7 @@ def alone(run: Run) -> Result:
     from bakeoff.training.loop import Training
     from bakeoff.training.meter import Meter
 
-    places = (small_world, several_turns, unwell)
+    places = (small_world, several_turns, ranked_programs, unwell)
     kind = next(vars(place)[run.environment] for place in places if run.environment in vars(place))
     model = small_world.small_model(layers=2)
     if run.odd and os.environ.get("RANK") == "1":
@@ -143,7 +144,12 @@ def ranked(runs: Sequence[Run], size: int, folder: Path) -> dict[str, list[Resul
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     started = [_started(folder, rank, size, port) for rank in range(size)]
-    ends = [process.communicate(timeout=600)[1].decode() for process in started]
+    try:
+        ends = [process.communicate(timeout=600)[1].decode() for process in started]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
     for process, said in zip(started, ends, strict=True):
         assert process.returncode == 0, said
     return {run.name: [_read(folder, run.name, rank) for rank in range(size)] for run in runs}

@@ -29,7 +29,12 @@ def held(configs: Mapping[str, Mapping[str, Any]], folder: Path) -> dict[str, li
         own = {key: str(value) for key, value in {**where, **meet}.items()}
         command = [sys.executable, __file__, str(folder)]
         started.append(subprocess.Popen(command, env={**os.environ, **own}))
-    assert [process.wait(timeout=300) for process in started] == [0, 0]
+    try:
+        assert [process.wait(timeout=600) for process in started] == [0, 0]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
     ranks = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
     return {name: [rank[name] for rank in ranks] for name in configs}
 

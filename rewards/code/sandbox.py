@@ -26,7 +26,9 @@ class Sandbox:
     their own.
 
     Args:
-        workers: how many programs run at the same time; by default one per available core.
+        workers: how many programs run at the same time; by default one per available core, of
+            which the processes of a run (``LOCAL_WORLD_SIZE``, as its launcher says) each have
+            their share.
         level: "namespaces", "landlock" or "none"; by default what ``BAKEOFF_SANDBOX`` says, else
             the best that can be had, which is never "none".
 
@@ -50,7 +52,7 @@ class Sandbox:
             raise UsageError(f"workers must be 1 or more, not {workers}")
         if level is not None and level not in LEVELS:
             raise unknown("level of isolation", level, LEVELS)
-        self.workers = workers or _cores()
+        self.workers = workers or _share_of_cores()
         self._wanted = level
         self._cages: list[Cage] = []
         self._reset()
@@ -169,10 +171,11 @@ class Sandbox:
         self._reset()
 
 
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _share_of_cores() -> int:
+    ranks = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    known = hasattr(os, "sched_getaffinity")
+    here = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+    return max(1, here // ranks)
 
 
 def _end(cages: list[Cage]) -> None:

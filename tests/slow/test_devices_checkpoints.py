@@ -85,6 +85,14 @@ def test_three_processes_go_on_from_the_shards_of_two(
             check_goes_on(found, whole)
 
 
+def test_torn_shards_are_an_error_of_the_run(saved: Path, tmp_path: Path) -> None:
+    run = resumed(saved, "shards", LONGER, tmp_path)
+    torn = sorted(Path(run.checkpoints).rglob("policy/*.safetensors"))[-1]
+    torn.write_bytes(torn.read_bytes()[:-8])
+
+    assert "incomplete" in alone(run).error
+
+
 def test_shards_are_written_without_pickles(saved: Path) -> None:
     files = [path for path in (saved / "shards").rglob("*") if path.is_file()]
 

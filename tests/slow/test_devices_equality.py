@@ -1,4 +1,4 @@
-"""A run of two processes, or three, is the run of one: the same losses, advantages and weights.
+"""A run of two processes, or more, is the run of one: the same losses, advantages and weights.
 
 Five prompts of three completions of unequal lengths go into two optimiser steps, four at a time: no
 rank, step or micro-batch has as much as another.
@@ -39,8 +39,9 @@ ALGORITHMS = {
 WHOLE = {
     "matched": Run("matched", knobs={"match": "kl", "match_target": 1e-3}),
     "lora": Run("lora", knobs={"lora_rank": 4}),
+    "programs": Run("programs", environment="Programs"),
 }
-"""Those that do not go with shards."""
+"""Those that do not go with shards, or have nothing to do with them."""
 
 Results = Mapping[str, list[Result]]
 
@@ -84,16 +85,25 @@ def test_two_processes_with_shards_make_the_run_of_one(name: str, two: Results) 
         check_equal(found, one)
 
 
+def test_scores_of_programs_that_two_processes_run_are_those_of_any_other_score(
+    two: Results,
+) -> None:
+    for programs, plain in zip(two["programs"], two["grpo"], strict=True):
+        assert programs.metrics == plain.metrics  # to the bit: the programs say what is even
+        assert programs.error == plain.error == ""
+
+
 def test_both_processes_have_the_same_weights_to_the_bit(two: Results) -> None:
     first, second = two["grpo"]
 
     assert all(bool((first.tensors[name] == t).all()) for name, t in second.tensors.items())
 
 
-def test_three_processes_make_the_run_of_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [3, 4])
+def test_more_processes_make_the_run_of_one(size: int, tmp_path: Path) -> None:
     runs = [ALGORITHMS["ppo"], sharded(ALGORITHMS["ppo"])]
     one = alone(ALGORITHMS["ppo"])
 
-    for results in ranked(runs, 3, tmp_path).values():
+    for results in ranked(runs, size, tmp_path).values():
         for found in results:
             check_equal(found, one)

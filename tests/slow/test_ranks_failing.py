@@ -82,6 +82,35 @@ def test_a_rank_that_goes_over_the_memory_limit_ends_the_cell_as_out_of_memory(t
     assert not processes_of(out)
 
 
+def test_a_rank_that_cannot_write_its_shards_ends_the_grid_as_a_full_disk_does(tmp_path):
+    out = tmp_path / "out"
+    mine = faltering(
+        tmp_path, "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, [4096] * 2)"
+    )
+
+    said = run(
+        compare(out, mine, "--sharding", "full", "--checkpoint-every", "1"), tmp_path, code=1
+    )
+
+    ended = status(out, "faltering")
+    assert (ended["status"], ended["error_type"]) == ("interrupted", "OSError")
+    assert ended["error_message"] == "[Errno 27] File too large (on rank 1)"
+    assert "the same command goes on once there is room" in said
+    assert [path.name for path in out.glob("cells/*/checkpoint*")] == ["checkpoint"]
+    assert not processes_of(out)
+
+
+def test_a_rank_that_hangs_ends_the_cell_at_its_timeout_and_the_others_with_it(tmp_path):
+    out = tmp_path / "out"
+    mine = faltering(tmp_path, "import time; time.sleep(3600)")
+
+    run(compare(out, mine, "--cell-timeout", "90"), tmp_path, code=1)
+
+    assert status(out, "faltering")["status"] == "timeout"
+    assert list(out.glob("cells/*/curves.csv"))  # both ranks had begun
+    assert not processes_of(out)
+
+
 def test_an_interrupted_driver_ends_all_processes_and_the_command_goes_on(tmp_path):
     out = tmp_path / "out"
     command = compare(out, "grpo", "--updates", "100")

@@ -130,6 +130,22 @@ def test_the_tables_of_real_cells_are_those_of_this_machine_times_aside(tmp_path
     assert len(jobs(outs[1])) == 2  # the cells of the seed, then the audits
 
 
+def test_a_cell_of_two_processes_is_on_a_node_what_it_is_here(tmp_path: Path) -> None:
+    pytest.importorskip("accelerate", reason="processes meet by accelerate: bakeoff[accelerate]")
+    size = ["--updates", "1", "--prompts-per-update", "3", "--group-size", "3", "--eval-items", "5"]
+    what = ["--algorithms", "grpo", "--seeds", "1", "--no-audit", "--no-control", *size]
+    outs = []
+    for launcher in ("accelerate", "slurm"):
+        outs.append(tmp_path / launcher / "out")
+        more = ["--launcher", launcher, "--num-processes", "2", "--out", str(outs[-1]), "--quiet"]
+        assert main(["compare", *what, *more]) == 0
+
+    for table in CLOCKS:
+        here, there = (rows(out, table) for out in outs)
+        assert here == there, table
+    assert {row["rank"] for row in rows(outs[1], "memory.csv")} == {"0", "1"}
+
+
 def test_a_job_that_is_cancelled_is_an_interruption_and_the_same_command_goes_on(
     tmp_path: Path,
 ) -> None:

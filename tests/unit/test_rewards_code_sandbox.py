@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import signal
 from collections.abc import Iterator
@@ -284,3 +285,14 @@ def test_what_cannot_be_contained_is_not_run(
         assert part in str(raised.value)
     assert single.started == 0
     assert single.pids() == []
+
+
+def test_the_ranks_of_a_run_share_the_cores_for_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(6)), raising=False)
+    workers = []
+    for ranks in (1, 2, 4, 8):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(ranks))
+        workers.append(Sandbox().workers)
+
+    # six cores: 6 / 1, 6 / 2, 6 / 4 without the rest, and one at least
+    assert workers == [6, 3, 1, 1]

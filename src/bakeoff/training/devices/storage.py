@@ -9,7 +9,8 @@ number of ranks.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +39,9 @@ def write(path: Path, tensors: Mapping[str, Tensor], world: World) -> None:
         from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
         from torch.distributed.checkpoint.state_dict_saver import save
 
-        save(
-            dict(tensors), storage_writer=HuggingFaceStorageWriter(str(path), save_distributed=True)
-        )
+        writer = HuggingFaceStorageWriter(str(path), save_distributed=True)
+        with _own_errors(world.size):
+            save(dict(tensors), storage_writer=writer)
     elif world.rank == 0:
         save_file(dict(tensors), _file(path))
 
@@ -60,7 +61,8 @@ def read(path: Path, tensors: Mapping[str, Tensor]) -> None:
         return
     from torch.distributed.checkpoint.state_dict_loader import load
 
-    with warnings.catch_warnings():  # of each rank reading by itself, which is what is meant
+    with warnings.catch_warnings(), _own_errors(1):
+        # of each rank reading by itself, which is what is meant
         warnings.simplefilter("ignore", UserWarning)
         load(dict(tensors), storage_reader=_reader(path), no_dist=True)
 
@@ -85,6 +87,23 @@ def read_states(path: Path, weights: Sequence[Tensor]) -> dict[str, Tensor]:
     }
     read(path, found)
     return found
+
+
+@contextmanager
+def _own_errors(size: int) -> Iterator[None]:
+    """Raise what the first of ``size`` ranks has met, not torch's collection of it all.
+
+    That is a ``BaseException``, which nobody who handles errors would see.
+    """
+    from torch.distributed.checkpoint.api import CheckpointException
+
+    try:
+        yield
+    except CheckpointException as collected:
+        rank, (error, _) = min(collected.failures.items(), key=lambda one: one[0])
+        if len(collected.failures) < size:
+            error.add_note(f"on rank {rank}")
+        raise error from None
 
 
 def _owner(name: str, weights: Sequence[Tensor]) -> Tensor:
