@@ -22,6 +22,7 @@ from typing import Any
 
 from bakeoff.comparisons.running.grid import CellSpec, Experiment
 from bakeoff.comparisons.running.host import host
+from bakeoff.comparisons.running.sbatch_options import told_elsewhere
 from bakeoff.comparisons.schema import SCHEMA_VERSION
 from bakeoff.errors import UsageError
 from bakeoff.training.config import knobs
@@ -78,6 +79,7 @@ def record(experiment: Experiment) -> None:
         "control": experiment.control,
         "launcher": experiment.launcher,
         "accelerate_config": experiment.accelerate_config,
+        "slurm": told_elsewhere(experiment.slurm),
     }
     write_json(experiment.out / "experiment.json", {**rest, **union})
 
