@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -29,21 +29,24 @@ def head(folder: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     words = ["--head", "--port", str(port), "--include-dashboard=false", "--disable-usage-stats"]
-    with _node(words, folder / "head.log") as (_, ip):
+    with _node(words, folder / "head.log", {}) as (_, ip):
         yield f"{ip}:{port}"
 
 
 @contextmanager
-def node(address: str, folder: Path, number: int = 2) -> Iterator[subprocess.Popen[bytes]]:
+def node(
+    address: str, folder: Path, number: int = 2, **variables: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Have another node with one core in the cluster; yields what ``kill`` kills.
 
     Args:
         address: of the cluster.
         folder: where the log goes.
         number: its address is 127.0.0.<number>: drivers attach to the head's.
+        **variables: of its environment, and so of what works there.
     """
     words = ["--address", address, "--node-ip-address", f"127.0.0.{number}"]
-    with _node(words, folder / f"node-{number}.log") as (process, _):
+    with _node(words, folder / f"node-{number}.log", variables) as (process, _):
         yield process
 
 
@@ -58,7 +61,9 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _node(words: list[str], log: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def _node(
+    words: list[str], log: Path, variables: Mapping[str, str]
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     command = [sys.executable, "-W", "ignore", "-c", RAY, "start", "--block", "--num-cpus", "1"]
     command += ["--object-store-memory", "100000000", *words]
     with log.open("wb") as output:
@@ -66,7 +71,7 @@ def _node(words: list[str], log: Path) -> Iterator[tuple[subprocess.Popen[bytes]
             command,
             stdout=output,
             stderr=output,
-            env={**os.environ, **QUIETLY},
+            env={**os.environ, **QUIETLY, **variables},
             start_new_session=True,
         )
     try:

@@ -28,6 +28,23 @@ from bakeoff.comparisons.cli import main
 sys.exit(main(sys.argv[2:], cell=[sys.executable, sys.argv[1]]))
 """
 
+HOLDS = """
+import os, sys, time
+from pathlib import Path
+from bakeoff.comparisons.cell.__main__ import main
+from bakeoff.comparisons.cell.recorder import Recorder
+write = Recorder.write
+def held(self, report, *more):
+    rows = write(self, report, *more)
+    while report.update and "HOLDS" in os.environ:
+        Path(os.environ["HOLDS"]).touch()
+        time.sleep(0.1)
+    return rows
+Recorder.write = held
+sys.exit(main())
+"""
+"""A real cell; where the variable names a file it comes as far as its first update, and says so."""
+
 WAITS_FOR_THE_OTHER = """
 import json, sys, time
 from pathlib import Path
@@ -52,12 +69,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("ray")
     with head(folder) as address:
         yield address
-
-
-@pytest.fixture
-def second(cluster: str, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with node(cluster, tmp_path) as process:
-        yield process
 
 
 def driver(
@@ -128,14 +139,17 @@ def environment(folder: Path) -> None:
 
 
 def test_a_grid_whose_node_is_killed_has_the_tables_of_one_on_this_machine(
-    cluster: str, second: subprocess.Popen[bytes], tmp_path: Path
+    cluster: str, tmp_path: Path
 ) -> None:
     here, there = tmp_path / "here" / "grid", tmp_path / "there" / "grid"
     here.parent.mkdir()
     there.parent.mkdir()
-    going = driver(there, *REAL, "--launcher", "ray", "--ray-address", cluster, fake=False)
-    until(lambda: len(at_work(there)) == 2)
-    kill(second)
+    script, in_the_middle = tmp_path / "holds.py", tmp_path / "in_the_middle"
+    script.write_text(HOLDS)
+    with node(cluster, tmp_path, HOLDS=str(in_the_middle)) as second:
+        going = driver(there, *REAL, "--launcher", "ray", "--ray-address", cluster, cell=script)
+        until(in_the_middle.exists)
+        kill(second)
     going.wait(WAIT_S)
     compared(here, *REAL, fake=False)
 
@@ -212,7 +226,8 @@ def test_a_node_that_joins_is_used(cluster: str, tmp_path: Path) -> None:
 
 def test_a_timeout_and_a_limit_of_memory_hold_on_the_node(cluster: str, tmp_path: Path) -> None:
     out = tmp_path / "grid"
-    compared(out, *fakes(cluster, "3,4"), "--cell-timeout", "6", "--memory-limit", "200MiB")
+    compared(out, *fakes(cluster, "3,"), "--cell-timeout", "6")
+    compared(out, *fakes(cluster, "4,"), "--memory-limit", "200MiB")
 
     assert sorted(status["status"] for status in statuses(out)) == ["oom", "timeout"]
 
@@ -240,7 +255,7 @@ def test_an_environment_that_a_node_does_not_have_is_refused_before_anything_sta
     said = compared(out, *fakes(cluster, "10,"), "--env", "../echo.py:me/Echo-v0")
 
     assert "has other code, versions or files than this machine: the environment's files" in said
-    assert not (out / "cells").exists()
+    assert not out.exists()
 
 
 def test_more_cores_than_any_node_has_are_refused_with_what_there_is(
@@ -250,6 +265,7 @@ def test_more_cores_than_any_node_has_are_refused_with_what_there_is(
     said = compared(out, *fakes(cluster, "10,"), "--threads", "9")
 
     assert "no node of the Ray cluster has what grpo takes, CPU 9; 1 nodes are there" in said
+    assert not out.exists()
 
 
 def test_an_address_where_nobody_is_is_refused_at_once(tmp_path: Path) -> None:
@@ -260,4 +276,4 @@ def test_an_address_where_nobody_is_is_refused_at_once(tmp_path: Path) -> None:
         said = compared(out, *fakes(address, "10,"))
 
     assert f"there is no Ray cluster at {address}: start one" in said
-    assert not (out / "cells").exists()
+    assert not out.exists()
