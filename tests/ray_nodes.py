@@ -15,7 +15,9 @@ from pathlib import Path
 
 RAY = "import sys; from ray.scripts.scripts import main; sys.exit(main())"
 START_S = 600.0
-QUIETLY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "600"}
+QUIETLY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "90"}
+"""Seconds are short, since what they wait for has most often died: Ray gives its agents 15 s to
+start, whatever it is told, and aborts a node where they were slower. That is tried again."""
 
 
 @contextmanager
@@ -66,22 +68,25 @@ def _node(
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     command = [sys.executable, "-W", "ignore", "-c", RAY, "start", "--block", "--num-cpus", "1"]
     command += ["--object-store-memory", "100000000", *words]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            stdout=output,
-            stderr=output,
-            env={**os.environ, **QUIETLY, **variables},
-            start_new_session=True,
-        )
-    try:
-        deadline = time.monotonic() + START_S
-        while "Ray runtime started" not in (text := log.read_text(errors="replace")):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the node did not start:\n{text}")
-            time.sleep(0.2)
-        found = re.search(r"Local node IP: ([0-9.]+)", text)
-        assert found is not None, text
-        yield process, found[1]
-    finally:
-        kill(process)
+    deadline = time.monotonic() + START_S
+    started = False
+    while not started:
+        assert time.monotonic() < deadline, f"the node did not start:\n{log.read_text()}"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **QUIETLY, **variables},
+                start_new_session=True,
+            )
+        try:
+            while process.poll() is None and not started:
+                time.sleep(0.2)
+                started = "Ray runtime started" in log.read_text(errors="replace")
+            if started:
+                found = re.search(r"Local node IP: ([0-9.]+)", log.read_text(errors="replace"))
+                assert found is not None
+                yield process, found[1]
+        finally:
+            kill(process)
