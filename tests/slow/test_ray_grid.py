@@ -142,8 +142,8 @@ def test_a_grid_whose_node_is_killed_has_the_tables_of_one_on_this_machine(
     cluster: str, tmp_path: Path
 ) -> None:
     here, there = tmp_path / "here" / "grid", tmp_path / "there" / "grid"
-    here.parent.mkdir()
-    there.parent.mkdir()
+    for out in (here, there):
+        out.parent.mkdir()
     script, in_the_middle = tmp_path / "holds.py", tmp_path / "in_the_middle"
     script.write_text(HOLDS)
     with node(cluster, tmp_path, HOLDS=str(in_the_middle)) as second:
@@ -171,7 +171,7 @@ def test_a_cell_that_fails_by_itself_keeps_its_row_and_is_not_run_again(
 
     # 1 kills itself, 7 leaves no status: what watches a cell on its node writes one
     by_itself, without, well = sorted(statuses(out), key=lambda status: status.get("seed", 10))
-    assert [by_itself["status"], without["status"], well["status"]] == ["error", "error", "ok"]
+    assert (by_itself["status"], without["status"], well["status"]) == ("error", "error", "ok")
     assert by_itself["exit_code"] == -signal.SIGKILL
     assert "no luck" in without["error_message"]
     starts = [path.read_text().split() for path in out.glob("cells/*/starts.txt")]
@@ -193,8 +193,7 @@ def test_ctrl_c_ends_the_cells_on_their_nodes_and_the_same_command_goes_on(
     assert status["status"] == "interrupted"
     assert until(lambda: not left_behind())
     compared(out, *fakes(cluster, "2,"))  # which hangs at its first attempt only
-    (status,) = statuses(out)
-    assert status["status"] == "ok"
+    assert [status["status"] for status in statuses(out)] == ["ok"]
 
 
 def test_the_cells_of_a_driver_that_is_killed_end_and_the_same_command_goes_on(
@@ -209,8 +208,20 @@ def test_the_cells_of_a_driver_that_is_killed_end_and_the_same_command_goes_on(
 
     assert until(lambda: not left_behind())
     compared(out, *fakes(cluster, "2,"))
-    (status,) = statuses(out)
-    assert status["status"] == "ok"
+    assert [status["status"] for status in statuses(out)] == ["ok"]
+
+
+def test_a_cluster_that_is_lost_ends_the_driver_and_another_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "grid"
+    with head(tmp_path) as address:
+        going = driver(out, *fakes(address, "2,"))
+        until(lambda: at_work(out))
+
+    assert going.wait(WAIT_S) != 0  # Ray ends what has missed its head for a minute
+    assert until(lambda: not left_behind())
+    with head(tmp_path) as address:
+        compared(out, *fakes(address, "2,"))
+    assert [status["status"] for status in statuses(out)] == ["ok"]
 
 
 def test_a_node_that_joins_is_used(cluster: str, tmp_path: Path) -> None:
@@ -268,12 +279,20 @@ def test_more_cores_than_any_node_has_are_refused_with_what_there_is(
     assert not out.exists()
 
 
-def test_an_address_where_nobody_is_is_refused_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", ["by the flag", "by Ray"])
+def test_an_address_where_nobody_is_is_refused_at_once(
+    named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "grid"
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        said = compared(out, *fakes(address, "10,"))
+        monkeypatch.setenv("RAY_ADDRESS", address)  # or of a file that a dead cluster has left
+        said = compared(out, *fakes(address if named == "by the flag" else "", "10,"))
 
-    assert f"there is no Ray cluster at {address}: start one" in said
+    where = f"at {address}" if named == "by the flag" else "on this machine"
+    assert said == (
+        f"bakeoff: error: there is no Ray cluster {where}: start one (ray start --head), or name "
+        "its address with --ray-address\n"
+    )
     assert not out.exists()

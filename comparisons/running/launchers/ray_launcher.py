@@ -44,7 +44,7 @@ def opened(experiment: Experiment) -> Iterator[OnRay]:
     address = experiment.ray_address or "auto"
     try:
         if ours:
-            _knock(address)
+            _knock(address if experiment.ray_address else _latest())
             ray.init(address=address, log_to_driver=False, logging_level="error")
     except (OSError, RuntimeError, ValueError) as error:
         where = f"at {address}" if experiment.ray_address else "on this machine"
@@ -57,6 +57,19 @@ def opened(experiment: Experiment) -> Iterator[OnRay]:
     finally:
         if ours:
             ray.shutdown()
+
+
+def _latest() -> str:
+    """Return the address that Ray takes for this machine's cluster, which may have died since.
+
+    Raises:
+        ConnectionError: there is none.
+    """
+    try:
+        from ray._private.services import canonicalize_bootstrap_address
+    except ImportError:  # not Ray's interface: without it a dead cluster is found out later
+        return ""
+    return str(canonicalize_bootstrap_address("auto"))
 
 
 def _knock(address: str) -> None:
