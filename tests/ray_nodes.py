@@ -62,6 +62,19 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def left_behind() -> list[str]:
+    """Return the commands of processes that work for a cell on a node."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if "bakeoff-cell-" in command:
+            found.append(command)
+    return found
+
+
 @contextmanager
 def _node(
     words: list[str], log: Path, variables: Mapping[str, str]

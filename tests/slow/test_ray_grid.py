@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ray_nodes import head, kill, node
+from ray_nodes import head, kill, left_behind, node
 from without_clocks import CLOCKS, rows, words
 
 pytest.importorskip("ray", reason="ray is not installed")
@@ -117,19 +117,6 @@ def at_work(out: Path) -> list[str]:
     """Return the cells that have said at home how far they are, and have not ended."""
     places = out.glob("cells/*/progress.json")
     return [path.parent.name for path in places if not path.with_name("status.json").exists()]
-
-
-def left_behind() -> list[str]:
-    """Return the commands of processes that work for a cell on a node."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if "bakeoff-cell-" in command:
-            found.append(command)
-    return found
 
 
 def environment(folder: Path) -> None:
@@ -266,6 +253,18 @@ def test_an_environment_that_a_node_does_not_have_is_refused_before_anything_sta
     said = compared(out, *fakes(cluster, "10,"), "--env", "../echo.py:me/Echo-v0")
 
     assert "has other code, versions or files than this machine: the environment's files" in said
+    assert not out.exists()
+
+
+def test_a_node_without_bakeoff_is_refused(cluster: str, tmp_path: Path) -> None:
+    out, lacks = tmp_path / "grid", tmp_path / "lacks" / "bakeoff"
+    lacks.mkdir(parents=True)
+    (lacks / "__init__.py").touch()
+    with node(cluster, tmp_path, PYTHONPATH=str(lacks.parent)):
+        said = compared(out, *fakes(cluster, "10,"))
+
+    why = "ModuleNotFoundError: No module named 'bakeoff.comparisons'"
+    assert said == f"bakeoff: error: the Ray node 127.0.0.2 cannot run bakeoff: {why}\n"
     assert not out.exists()
 
 
