@@ -274,7 +274,9 @@ def test_more_cores_than_any_node_has_are_refused_with_what_there_is(
     out = tmp_path / "grid"
     said = compared(out, *fakes(cluster, "10,"), "--threads", "9")
 
-    assert "no node of the Ray cluster has what grpo takes, CPU 9; 1 nodes are there" in said
+    # how many there are is not for this test: Ray counts one that was killed a while longer
+    assert "no node of the Ray cluster has what grpo takes, CPU 9; " in said
+    assert said.endswith("nodes are there, and the most that one has is CPU 1\n")
     assert not out.exists()
 
 

@@ -220,7 +220,11 @@ def _machines(experiment: Experiment) -> dict[Block, str]:
 
 def _too_small(cell: CellSpec, found: Sequence[Node]) -> str:
     wanted = needs(cell, found[0], 1) if found else {"CPU": 1}
-    most = {name: max((node.has.get(name, 0) for node in found), default=0) for name in wanted}
+    most = {
+        name: max((node.has.get(name, 0) for node in found), default=0)
+        for name, amount in wanted.items()
+        if amount
+    }
     texts = [
         ", ".join(f"{name} {amount:.0f}" for name, amount in amounts.items() if amount)
         for amounts in (wanted, most)
