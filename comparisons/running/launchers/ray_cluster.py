@@ -125,7 +125,6 @@ def asked(found: Sequence[Node], cells: Sequence[CellSpec]) -> list[Node]:
     for node, actor, answer in zip(found, actors, answers, strict=True):
         try:
             facts, differing = ray.get(answer, timeout=0)
-            ray.get(actor.leave.remote())
         except ray.exceptions.RayError as error:
             if any(node.id == other.id for other in nodes()):
                 why = last_line(str(error))
