@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bakeoff.comparisons.running.folder import LOCK
 from bakeoff.comparisons.running.ranks import failure_in, reason
 from bakeoff.comparisons.schema import RAW_TABLES, RUNS_COLUMNS, SCHEMA_VERSION, STATUSES
 from bakeoff.comparisons.tables import read_json_lines, read_rows
@@ -55,9 +56,6 @@ RUN_NUMBERS = (
 
 WHOLE = ("repeat", "parallel", "attempt")
 """Those of them that count something."""
-
-LOCK = ".lock"
-"""The file that a driver holds locked while it is at work in a results folder."""
 
 BEGUN = ("progress.json", "log.txt", "curves.csv")
 """A cell that has one of these has been started."""

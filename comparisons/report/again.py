@@ -12,6 +12,7 @@ from typing import Any
 from bakeoff.comparisons.report.checking.specs import json_object
 from bakeoff.comparisons.results import Results, Row
 from bakeoff.comparisons.running.folder import read_json
+from bakeoff.comparisons.running.ranks import CONFIG as ACCELERATE_FILE
 from bakeoff.errors import UsageError
 from bakeoff.training.budget import size_text
 from bakeoff.training.config import TrainConfig, flat
@@ -28,10 +29,14 @@ ASKED: Mapping[str, Any] = {
     "own": dict | None,
     "launcher": str | None,
     "accelerate_config": str | None,
+    "slurm": dict | None,
     "memory_limit": int | float | None,
     "cell_timeout": int | float | None,
 }
 """What ``experiment.json`` holds that the command is made of, and of which kind it is."""
+
+OF_ONE_MACHINE = ("sampler_url", "sampler_folder", "vllm_python")
+"""Settings that name something on the machine of the runs, or in its network."""
 
 
 def command(results: Results) -> str:
@@ -56,15 +61,40 @@ def command(results: Results) -> str:
     at_a_time = max(int(run["parallel"] or 1) for run in results.runs)
     if at_a_time > 1:
         words += ["--max-parallel", str(at_a_time)]
-    if asked.get("launcher") not in (None, "local"):
-        words += ["--launcher", asked["launcher"]]
-    if asked.get("accelerate_config") is not None:
-        words += ["--accelerate-config", asked["accelerate_config"]]
+    words += _launching(asked)
     if asked.get("memory_limit") is not None:
         words += ["--memory-limit", size_text(asked["memory_limit"])]
     if asked.get("cell_timeout") is not None:
         words += ["--cell-timeout", str(asked["cell_timeout"])]
     return shlex.join([*words, "--out", "FOLDER"])
+
+
+def elsewhere(results: Results) -> str:
+    """Return what a stranger has to have, or put in, for the command; empty if there is nothing.
+
+    The address of a cluster, and what only one site's Slurm has, stand in neither: they are of use
+    to nobody else.
+
+    Args:
+        results: the cells' rows.
+    """
+    asked = _asked(results)
+    parts = []
+    if asked.get("launcher") == "ray":
+        parts.append(
+            "It was run on a Ray cluster: start one (ray start --head), or name yours with "
+            "--ray-address."
+        )
+    if left_open := [_stand_in(name) for name, value in _slurm(asked).items() if value is None]:
+        parts.append(f"Put in what your Slurm has: {', '.join(left_open)}.")
+    if asked.get("accelerate_config") is not None:
+        parts.append(f"{ACCELERATE_FILE} stands in the folder of each run.")
+    if there := [_flag(knob) for knob in OF_ONE_MACHINE if asked["config"].get(knob) is not None]:
+        parts.append(
+            f"What {' and '.join(there)} names was on the machine of the runs: put in what is on "
+            "yours."
+        )
+    return " ".join(parts)
 
 
 def own_text(results: Results) -> str:
@@ -119,7 +149,33 @@ def _is_a(value: object, kind: Any) -> bool:
     return isinstance(value, kind)
 
 
+def _launching(asked: Mapping[str, Any]) -> list[str]:
+    """Return the flags of what started the cells; folders that were merged may not agree on it."""
+    words = []
+    if (asked.get("launcher") or "local") != "local":
+        words += ["--launcher", asked["launcher"]]
+    if asked.get("accelerate_config") is not None:
+        words += ["--accelerate-config", ACCELERATE_FILE]
+    for name, value in _slurm(asked).items():
+        shown = _stand_in(name) if value is None else value
+        words += ["--slurm", f"{name}={shown}" if shown else name]
+    return words
+
+
+def _slurm(asked: Mapping[str, Any]) -> Mapping[str, str | None]:
+    return asked.get("slurm") or {}
+
+
+def _stand_in(option: str) -> str:
+    """Return what stands for a value that is not told."""
+    return option.upper()
+
+
 def _knobs(config: Mapping[str, Any]) -> list[str]:
     default = flat(TrainConfig())
     changed = {k: v for k, v in config.items() if v != default.get(k) and v is not None}
-    return [word for k, v in changed.items() for word in ("--" + k.replace("_", "-"), str(v))]
+    return [word for k, v in changed.items() for word in (_flag(k), str(v))]
+
+
+def _flag(knob: str) -> str:
+    return "--" + knob.replace("_", "-")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bakeoff.comparisons.report import effects
-from bakeoff.comparisons.report.again import OWN_FILE, command, own_text, versions
+from bakeoff.comparisons.report.again import OWN_FILE, command, elsewhere, own_text, versions
 from bakeoff.comparisons.report.fairness import fairness_card, semantics
 from bakeoff.comparisons.report.items import item_sentences
 from bakeoff.comparisons.report.pairing import is_control
@@ -111,6 +111,8 @@ def document(
     parts += ["## The same again", f"```\n{command(results)}\n```"]
     if own := own_text(results):
         parts += [f"with this `{OWN_FILE}`:", f"```\n{own}```"]
+    if needed := elsewhere(results):
+        parts.append(needed)
     parts += [versions(results.runs), TABLES]
     return "\n\n".join(parts) + "\n"
 

@@ -15,18 +15,22 @@ import dataclasses
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from bakeoff.comparisons.running.grid import CellSpec, Experiment
 from bakeoff.comparisons.running.host import host
+from bakeoff.comparisons.running.sbatch_options import told_elsewhere
 from bakeoff.comparisons.schema import SCHEMA_VERSION
 from bakeoff.errors import UsageError
 from bakeoff.training.config import knobs
 
 LISTS = ("algorithms", "environments", "models", "seeds")
+
+LOCK = ".lock"
+"""The file that a driver holds locked while it is at work in a results folder."""
 
 
 def settle(experiment: Experiment) -> Experiment:
@@ -78,6 +82,7 @@ def record(experiment: Experiment) -> None:
         "control": experiment.control,
         "launcher": experiment.launcher,
         "accelerate_config": experiment.accelerate_config,
+        "slurm": told_elsewhere(experiment.slurm),
     }
     write_json(experiment.out / "experiment.json", {**rest, **union})
 
@@ -104,28 +109,52 @@ def locked(out: Path) -> Iterator[int]:
     Cells inherit the descriptor. If the driver alone is killed, the lock therefore lasts until the
     cell it had started has ended too, and nobody starts that cell a second time beside it.
 
+    A folder that was made for it, and into which nothing was written, goes again: what is refused
+    leaves nothing.
+
     Raises:
         UsageError: another process holds it, or it cannot be made.
     """
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    lock = _held(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = os.open(out / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise UsageError(f"cannot write into {out}: {error.strerror}") from None
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
-            raise UsageError(
-                f"another bakeoff (process {owner}, or a cell it started) is at work in {out}; "
-                "wait for it, stop it, or use another --out"
-            ) from None
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         yield lock
     finally:
+        _unmake(made)
         os.close(lock)
+
+
+def _held(out: Path) -> int:
+    """Return the descriptor of a folder's lock, held; one that was deleted meanwhile is none."""
+    while True:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            lock = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise UsageError(f"cannot write into {out}: {error.strerror}") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(lock)
+            raise UsageError(
+                f"another bakeoff (process {owner}, or a cell it started) is at work in {out}; "
+                "wait for it, stop it, or use another --out"
+            ) from None
+        if os.fstat(lock).st_nlink:
+            return lock
+        os.close(lock)
+
+
+def _unmake(made: Sequence[Path]) -> None:
+    """Remove folders, the innermost first, if nothing but the lock stands in that one."""
+    with suppress(OSError):  # something else stands in one of them by now
+        if made and [path.name for path in made[0].iterdir()] == [LOCK]:
+            (made[0] / LOCK).unlink()
+            for folder in made:
+                folder.rmdir()
 
 
 def place(out: Path, cell: CellSpec) -> Path:

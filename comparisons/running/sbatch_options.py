@@ -16,6 +16,12 @@ OWN = (
 TIMES = ("time", "time-min", "begin", "deadline")
 """Options with colons in them, of which YAML makes a number to the base of 60."""
 
+OF_ANY_SITE = (
+    *("time", "time-min", "mem", "mem-per-cpu", "mem-per-gpu", "cpus-per-task", "cpus-per-gpu"),
+    *("gres", "gpus", "gpus-per-node", "gpus-per-task", "exclusive", "tmp", "threads-per-core"),
+)
+"""Options whose values say what a job is given, and mean the same on another cluster."""
+
 
 def sbatch_options(given: object) -> dict[str, str]:
     """Return the options that ``KEY=VALUE`` texts or a mapping name; a bare ``KEY`` has no value.
@@ -53,6 +59,21 @@ def sbatch_options(given: object) -> dict[str, str]:
             raise UsageError(f"--slurm {key} is given twice")
         found[key] = text.strip()
     return found
+
+
+def told_elsewhere(options: Mapping[str, str]) -> dict[str, str | None]:
+    """Return options as a results folder names them, which strangers may read.
+
+    The values of others than ``OF_ANY_SITE`` are ``None``: they name what one site has, such as a
+    partition, or are nobody else's business, such as an account.
+
+    Example:
+        >>> told_elsewhere({"time": "2:00:00", "account": "ours", "contiguous": ""})
+        {'time': '2:00:00', 'account': None, 'contiguous': ''}
+    """
+    return {
+        name: value if name in OF_ANY_SITE or not value else None for name, value in options.items()
+    }
 
 
 def _text(key: str, value: object) -> str:

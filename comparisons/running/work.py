@@ -33,6 +33,8 @@ MOST_ATTEMPTS = 5
 
 NOISY = "times of both are not to be relied on"
 
+NOWHERE = "! no machine is left that has room for the next run; it waits for one, Ctrl-C ends it"
+
 
 @dataclass(frozen=True)
 class Site:
@@ -82,11 +84,12 @@ def run_all(
         while jobs or (waiting and not site.stop()):
             while (row := _next(site, waiting, jobs)) is not None:
                 for other in others():
-                    if other not in told:
-                        screen.note(f"! another bakeoff is at work, {other}: {NOISY}")
-                        told.add(other)
+                    _once(screen, told, f"! another bakeoff is at work, {other}: {NOISY}")
                 waiting.remove(row)
                 jobs.append(_start(site, row, screen))
+            if not jobs:
+                _once(screen, told, NOWHERE)
+                time.sleep(POLL_S)
             for job in list(jobs):
                 ending = job.started.poll(stop=site.stop())
                 if ending is None:
@@ -101,11 +104,16 @@ def run_all(
                     _end(site, job, ending, screen)
             if jobs:
                 jobs[0].started.wait(POLL_S)
-            elif waiting:
-                time.sleep(POLL_S)
     finally:
         for job in jobs:
             job.started.end()
+
+
+def _once(screen: Screen, told: set[str], text: str) -> None:
+    """Say what has not been said yet."""
+    if text not in told:
+        screen.note(text)
+        told.add(text)
 
 
 def _next(site: Site, waiting: Sequence[CellRow], jobs: Sequence[Job]) -> CellRow | None:

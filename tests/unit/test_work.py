@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import resource
 import subprocess
 import sys
@@ -14,13 +13,13 @@ import pytest
 
 from bakeoff.comparisons.cli import main
 from bakeoff.comparisons.running import neighbours
-from bakeoff.comparisons.running.folder import place, read_json, settle
+from bakeoff.comparisons.running.folder import place, read_json
 from bakeoff.comparisons.running.grid import CellSpec, Experiment, cells, plan
 from bakeoff.comparisons.running.launchers.local import Local
 from bakeoff.comparisons.running.progress import CellRow, Screen
 from bakeoff.comparisons.running.room import DISK_FULL, unwritable, writing
 from bakeoff.comparisons.running.share import available_bytes, check_share, cores, threads
-from bakeoff.comparisons.running.work import Site, run_all
+from bakeoff.comparisons.running.work import NOWHERE, Site, run_all
 from bakeoff.errors import UsageError
 
 TOGETHER = """
@@ -40,6 +39,8 @@ if not {wait}:
     (here / str(seed)).unlink()
 (folder / "status.json").write_text('{{"status": "ok", "exit_code": 0}}')
 """
+
+ENDS = "import sys; open(sys.argv[1] + '/status.json', 'w').write('{\"status\": \"ok\"}')"
 
 WRITES = """
 import os, sys
@@ -63,18 +64,25 @@ class Noted(Screen):
         self.notes.append(text)
 
 
+class Elsewhere(Local):
+    """As if its machine were gone the first few times that it is asked for it."""
+
+    gone = 3
+
+    def takes(self, cell: CellSpec, at_work: Sequence[CellSpec]) -> bool:
+        self.gone -= 1
+        return self.gone < 0 and super().takes(cell, at_work)
+
+
 def go(
-    out: Path, script: str, seeds: int, parallel: int = 1, others: Sequence[str] = ()
+    out: Path, script: str, seeds: int, others: Sequence[str] = (), launcher: Local | None = None
 ) -> tuple[list[CellSpec], Noted]:
     """Run cells that are a script; return them, and what was said."""
     grid = cells(plan(algorithms=["grpo"], seeds=seeds, out=out))
-    lock = os.open(os.devnull, os.O_RDONLY)
-    site = Site(out, [sys.executable, "-c", script], Local(parallel, lock), None, lambda: False)
+    launcher = launcher or Local(1, None)
+    site = Site(out, [sys.executable, "-c", script], launcher, None, lambda: False)
     screen = Noted()
-    try:
-        run_all(site, [CellRow(cell) for cell in grid], screen, lambda: others)
-    finally:
-        os.close(lock)
+    run_all(site, [CellRow(cell) for cell in grid], screen, lambda: others)
     return grid, screen
 
 
@@ -89,7 +97,7 @@ def test_one_at_a_time_a_cell_has_the_machine_to_itself(tmp_path: Path) -> None:
 
 
 def test_two_at_a_time_are_there_together_with_their_share_of_the_cores(tmp_path: Path) -> None:
-    grid, _ = go(tmp_path, TOGETHER.format(wait=True), seeds=2, parallel=2)
+    grid, _ = go(tmp_path, TOGETHER.format(wait=True), seeds=2, launcher=Local(2, None))
 
     # each waits for the other to be there
     assert logs(tmp_path, grid) == [["2", str(threads(0, 2))]] * 2
@@ -164,7 +172,7 @@ def test_an_error_that_is_not_of_the_disk_stays_what_it_is(tmp_path: Path) -> No
         (tmp_path / "nothing").read_text()
 
 
-def test_a_driver_on_a_full_disk_says_so_in_one_line_and_the_folder_is_as_good_as_new(
+def test_a_driver_on_a_full_disk_says_so_in_one_line_and_leaves_no_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -178,8 +186,7 @@ def test_a_driver_on_a_full_disk_says_so_in_one_line_and_the_folder_is_as_good_a
     assert code == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"bakeoff: error: cannot write into {out} (File too large); what had")
-    assert [path.name for path in out.iterdir() if path.name[0] != "."] == []
-    settle(plan(algorithms=["grpo"], seeds=1, out=out))
+    assert not out.exists()
 
 
 def test_another_driver_of_this_user_is_seen_while_it_lives(
@@ -207,14 +214,19 @@ def test_another_driver_of_this_user_is_seen_while_it_lives(
 
 
 def test_another_driver_is_told_of_once(tmp_path: Path) -> None:
-    script = "import sys; open(sys.argv[1] + '/status.json', 'w').write('{\"status\": \"ok\"}')"
-
-    _, screen = go(tmp_path, script, seeds=2, others=["process 7 in /a"])
+    _, screen = go(tmp_path, ENDS, seeds=2, others=["process 7 in /a"])
 
     told = [note for note in screen.notes if note.startswith("!")]
     assert told == [
         "! another bakeoff is at work, process 7 in /a: times of both are not to be relied on"
     ]
+
+
+def test_a_grid_that_waits_for_a_machine_says_so_once_and_goes_on(tmp_path: Path) -> None:
+    grid, screen = go(tmp_path, ENDS, seeds=1, launcher=Elsewhere(1, None))
+
+    assert [note for note in screen.notes if note.startswith("!")] == [NOWHERE]
+    assert (place(tmp_path, grid[0]) / "status.json").exists()
 
 
 def test_where_the_cache_cannot_be_written_nobody_is_seen_and_all_goes_on(

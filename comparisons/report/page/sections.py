@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bakeoff.comparisons.report.again import OWN_FILE, command, own_text, versions
+from bakeoff.comparisons.report.again import OWN_FILE, command, elsewhere, own_text, versions
 from bakeoff.comparisons.report.fairness import fairness_card, semantics
 from bakeoff.comparisons.report.measures import DIVERGED_SCORE
 from bakeoff.comparisons.report.page.markup import Markup, bullets, escape, grid, inline, tag
@@ -119,7 +119,7 @@ def manifests(runs: Sequence[Row]) -> Markup:
 
 def again(results: Results) -> Markup:
     """Return the command that makes a comparison like this one, and what it was made with."""
-    own = own_text(results)
+    own, needed = own_text(results), elsewhere(results)
     return tag(
         "section",
         tag("h2", escape("The same again")),
@@ -128,6 +128,7 @@ def again(results: Results) -> Markup:
         if own
         else _EMPTY,
         tag("pre", tag("code", escape(own)), tabindex=0) if own else _EMPTY,
+        tag("p", escape(needed)) if needed else _EMPTY,
         tag("p", escape(versions(results.runs)), class_="small"),
         id="again",
     )

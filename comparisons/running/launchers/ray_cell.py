@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bakeoff.comparisons.running.checks import last_line
 from bakeoff.comparisons.running.folder import read_json
 from bakeoff.comparisons.running.launchers import parcels
 from bakeoff.comparisons.running.launchers.placed import portable
@@ -164,8 +165,7 @@ class RayCell:
         """Tell the end of a node from a failure there, which another node would not mend."""
         name, exceptions = self._node.name, self._ray.exceptions
         if isinstance(error, exceptions.RayTaskError):
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            self._ended("exited", 1, f"on node {name}: {lines[-1]}")
+            self._ended("exited", 1, f"on node {name}: {last_line(str(error))}")
         elif self._alive(self._node):
             what = f"its Ray worker on node {name} died, and the node did not"
             self._ended("exited", -signal.SIGKILL, f"{what}: {' '.join(str(error).split())[:300]}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bakeoff.comparisons.running.checks import last_line
 from bakeoff.comparisons.running.grid import CellSpec
 from bakeoff.comparisons.running.launchers.ray_node import CellOnNode
 from bakeoff.comparisons.running.ranks import processes
@@ -124,11 +125,10 @@ def asked(found: Sequence[Node], cells: Sequence[CellSpec]) -> list[Node]:
     for node, actor, answer in zip(found, actors, answers, strict=True):
         try:
             facts, differing = ray.get(answer, timeout=0)
-            ray.get(actor.leave.remote())
         except ray.exceptions.RayError as error:
             if any(node.id == other.id for other in nodes()):
-                text = " ".join(str(error).split())[-400:]
-                raise UsageError(f"the Ray node {node.name} cannot run bakeoff: {text}") from error
+                why = last_line(str(error))
+                raise UsageError(f"the Ray node {node.name} cannot run bakeoff: {why}") from error
             continue
         finally:
             ray.kill(actor)

@@ -44,7 +44,7 @@ def opened(experiment: Experiment) -> Iterator[OnRay]:
     address = experiment.ray_address or "auto"
     try:
         if ours:
-            _knock(address)
+            _knock(address if experiment.ray_address else _latest())
             ray.init(address=address, log_to_driver=False, logging_level="error")
     except (OSError, RuntimeError, ValueError) as error:
         where = f"at {address}" if experiment.ray_address else "on this machine"
@@ -57,6 +57,19 @@ def opened(experiment: Experiment) -> Iterator[OnRay]:
     finally:
         if ours:
             ray.shutdown()
+
+
+def _latest() -> str:
+    """Return the address that Ray takes for this machine's cluster, which may have died since.
+
+    Raises:
+        ConnectionError: there is none.
+    """
+    try:
+        from ray._private.services import canonicalize_bootstrap_address
+    except ImportError:  # not Ray's interface: without it a dead cluster is found out later
+        return ""
+    return str(canonicalize_bootstrap_address("auto"))
 
 
 def _knock(address: str) -> None:
@@ -207,7 +220,11 @@ def _machines(experiment: Experiment) -> dict[Block, str]:
 
 def _too_small(cell: CellSpec, found: Sequence[Node]) -> str:
     wanted = needs(cell, found[0], 1) if found else {"CPU": 1}
-    most = {name: max((node.has.get(name, 0) for node in found), default=0) for name in wanted}
+    most = {
+        name: max((node.has.get(name, 0) for node in found), default=0)
+        for name, amount in wanted.items()
+        if amount
+    }
     texts = [
         ", ".join(f"{name} {amount:.0f}" for name, amount in amounts.items() if amount)
         for amounts in (wanted, most)

@@ -46,11 +46,19 @@ class CellOnNode:
         os.chdir(working)
 
     def facts(self, cells: Sequence[CellSpec]) -> tuple[dict[str, Any], list[str]]:
-        """Return this machine's facts, and what differs here from what cells are to be made by."""
-        fetch_models({cell.model for cell in cells})
-        found = zip(cells, with_content(cells), strict=True)
-        differing = [text for cell, here in found for text in changes(cell.content, here.content)]
-        return host(), list(dict.fromkeys(differing))
+        """Return this machine's facts, and what differs here from what cells are to be made by.
+
+        Nothing else is asked of this actor: what it has here is deleted.
+        """
+        try:
+            fetch_models({cell.model for cell in cells})
+            found = zip(cells, with_content(cells), strict=True)
+            differing = [
+                text for cell, here in found for text in changes(cell.content, here.content)
+            ]
+            return host(), list(dict.fromkeys(differing))
+        finally:
+            shutil.rmtree(self._home, ignore_errors=True)
 
     def write(self, name: str, at: int, piece: bytes) -> None:
         """Write a piece of a file of the cell's folder."""
@@ -95,7 +103,3 @@ class CellOnNode:
     def piece(self, name: str, at: int) -> bytes:
         """Return a piece of a file of the copy; empty at its end."""
         return parcels.piece_of(self._home / "parcel" / name, at)
-
-    def leave(self) -> None:
-        """Delete everything here, where no cell was started; the folder of one goes by itself."""
-        shutil.rmtree(self._home, ignore_errors=True)
