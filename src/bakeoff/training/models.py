@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import nn
 
@@ -62,8 +63,21 @@ class Models(NamedTuple):
         }
 
 
-def models(policy: PreTrainedModel, algorithm: Algorithm, lora: LoraConfig, seed: int) -> Models:
+def models(
+    policy: PreTrainedModel,
+    algorithm: Algorithm,
+    lora: LoraConfig,
+    seed: int,
+    copied: Callable[[Any], Any] = copy.deepcopy,
+) -> Models:
     """Return what a run needs beside a policy, which is set up in place.
+
+    Args:
+        policy: the initial policy.
+        algorithm: says what it needs.
+        lora: of the policy.
+        seed: the experiment's.
+        copied: makes the reference and a separate critic of the policy, or of a part of it.
 
     Raises:
         UsageError: the algorithm's critic is of no known kind.
@@ -74,8 +88,10 @@ def models(policy: PreTrainedModel, algorithm: Algorithm, lora: LoraConfig, seed
         raise unknown("kind of critic", kind, KINDS)
     reference = None
     if algorithm.needs_reference and not lora.lora_rank:
-        reference = copy.deepcopy(policy).requires_grad_(False)
-    critic = separate(policy) if kind == "separate" else None  # copied before there is an adapter
+        reference = copied(policy).requires_grad_(False)
+    critic = (
+        separate(policy, copied) if kind == "separate" else None
+    )  # copied before there is an adapter
     policy.requires_grad_(True)
     if lora.lora_rank:
         adapters.add(policy, ADAPTER, rank=lora.lora_rank, alpha=lora.alpha, seed=seed)
