@@ -83,11 +83,12 @@ def sharded(models: Models, world: World, config: TrainConfig) -> PreTrainedMode
     # tried out where it is whole
     answer = world.first(alike(world, lambda: packs(policy) if world.rank == 0 else None))
     packs_alike([one for one in (policy, reference, twin) if one is not None], bool(answer))
-    copies: list[tuple[nn.Module, nn.Module]] = [(policy, policy)]
-    if reference is not None:
-        copies.append((reference, policy))
+    copies: list[tuple[nn.Module, nn.Module]] = []
     if critic is not None and critic.backbone is not None:
         copies.append((critic.backbone, policy.base_model))
+    if reference is not None:
+        copies.append((reference, policy))
+    copies.append((policy, policy))
     _fill_and_split(copies, world, weight_type(config.precision))
     if critic is not None:
         _split(critic.head, world, torch.float32)
@@ -150,7 +151,7 @@ def _fill_and_split(
 
     Args:
         copies: models, and the part of the policy whose numbers on rank 0 they get; the policy
-            itself is the first.
+            itself is the last.
         world: the ranks.
         dtype: of the passes.
     """
@@ -161,7 +162,7 @@ def _fill_and_split(
     sizes = world.first([weight.shape for weight in held])
     shapes = dict(zip(held, sizes, strict=True))
     for parts in zip(*([*layers(model), model] for model, _ in copies), strict=True):
-        _fill(parts[0], held, shapes, world)
+        _fill(parts[-1], held, shapes, world)
         for part in parts:
             _split(part, world, dtype)
 
