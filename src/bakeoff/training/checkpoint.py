@@ -97,10 +97,10 @@ def load_checkpoint(folder: Path, learner: Learner, counters: Counters) -> dict[
     _check_seen(folder, position, learner.world)
     if position is None:
         return None
-    _same_formula(position.pop("semantics"), _semantics(learner))
-    final = _final(folder)
+    semantics, final = position.pop("semantics"), _final(folder)
 
     def put_back() -> None:
+        _same_formula(semantics, _semantics(learner))
         for name, module, optimizer in _parts(learner):
             read(final / name, _weights(module, optimizer))
             publish(trained(optimizer))

@@ -17,7 +17,6 @@ from bakeoff.algorithms.stages import corrected, weighted
 from bakeoff.training import adapters
 from bakeoff.training.batch import minibatches
 from bakeoff.training.config import TrainConfig
-from bakeoff.training.devices.replicas import check_replicas
 from bakeoff.training.devices.sharding import empty_twin, met, sharded
 from bakeoff.training.devices.world import world
 from bakeoff.training.flops import Passes, passes
@@ -79,8 +78,7 @@ class Learner:
         self.models = models(policy, algorithm, config.lora, seed, copied)
         self.policy, self.critic, self.reference = self.models
         self.player = sharded(self.models, self.world, config)
-        said = "other initial weights", "give all processes the same model"
-        check_replicas(self.models.held(), self.world, *said)
+        self.models.check_alike(self.world)
         self.passing = Passing(config, policy, self.world)
         self.rates = learning_rates(config.optimizer, config.lora, algorithm)
         moving = adapters.parameters(policy, ADAPTER) if self.lora else policy.parameters()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from bakeoff.algorithms.manifest import KINDS
 from bakeoff.errors import unknown
 from bakeoff.training import adapters
 from bakeoff.training.config import LoraConfig, OptimizerConfig
 from bakeoff.training.critics import Critic, low_rank, separate, shared
+from bakeoff.training.devices.replicas import check_replicas
+from bakeoff.training.devices.world import World
 from bakeoff.types import Algorithm
 
 if TYPE_CHECKING:
@@ -61,6 +63,16 @@ class Models(NamedTuple):
             "critic": critic,
             "reference": others(self.reference),
         }
+
+    def check_alike(self, world: World) -> None:
+        """Check that all ranks begin with the same numbers.
+
+        Raises:
+            UsageError: one has others than rank 0.
+        """
+        buffers = {"policy's buffers": self.policy.buffers()}
+        parts: dict[str, Iterable[Tensor]] = {**self.held(), **buffers}
+        check_replicas(parts, world, "other initial numbers", "give all processes the same model")
 
 
 def models(
