@@ -63,7 +63,7 @@ def fingerprint(tensors: Iterable[Tensor]) -> int:
         bits_N = tensor.detach().reshape(-1).view(_BITS[tensor.dtype.itemsize])
         odd_N = torch.arange(1, 2 * min(PIECE, len(bits_N)) + 1, 2, device=tensor.device)
         total = total * 31 + len(bits_N)
-        for piece_M in bits_N.split(PIECE):
+        for piece_M in torch.split(bits_N, PIECE):
             summed = (piece_M * odd_N[: len(piece_M)]).sum()
             total = (total * 31 + int(summed)) % 2**64
     return total
