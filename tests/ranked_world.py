@@ -29,6 +29,7 @@ SHAPE = {
     "learning_rate": 1e-3,
     "eval_items": 7,
     "eval_every": 2,
+    "device": "cpu",
 }
 """Five prompts of three completions, uneven in length, over two steps: nothing of it is even."""
 
@@ -45,6 +46,7 @@ class Run:
         stop: the update after which it is left; 0: none.
         checkpoints: the folder of its checkpoint, if it has one.
         odd: whether rank 1 begins with another weight.
+        elsewhere: the folder that rank 1 has in the place of ``checkpoints``, if it is another.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Run:
     stop: int = 0
     checkpoints: str = ""
     odd: bool = False
+    elsewhere: str = ""
 
 
 class Result(NamedTuple):
@@ -86,7 +89,8 @@ def alone(run: Run) -> Result:
     places = (small_world, several_turns, ranked_programs, unwell)
     kind = next(vars(place)[run.environment] for place in places if run.environment in vars(place))
     model = small_world.small_model(layers=2)
-    if run.odd and os.environ.get("RANK") == "1":
+    rank = int(os.environ.get("RANK", "0"))
+    if run.odd and rank:
         next(model.model.parameters()).data[0, 0] += 1
     tensors: dict[str, torch.Tensor] = {}
     metrics: dict[str, dict[str, float]] = {}
@@ -108,7 +112,8 @@ def alone(run: Run) -> Result:
             return learn(batch, seed, update, *rest)
 
         training.learner.learn = noted  # type: ignore[method-assign]
-        for report in training.run(Path(run.checkpoints) if run.checkpoints else None):
+        place = run.elsewhere if run.elsewhere and rank else run.checkpoints
+        for report in training.run(Path(place) if place else None):
             metrics[str(report.update)] = {
                 name: value
                 for name, value in report.metrics.items()

@@ -8,6 +8,7 @@ Where several processes make one run, all run this, and only rank 0 writes table
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import time
@@ -38,7 +39,7 @@ from bakeoff.comparisons.running.ranks import (
     reason,
 )
 from bakeoff.comparisons.running.room import DISK_FULL
-from bakeoff.comparisons.running.share import threads
+from bakeoff.comparisons.running.share import default_threads
 from bakeoff.comparisons.schema import RUNS_COLUMNS, SCHEMA_VERSION
 from bakeoff.comparisons.tables import file_hashes
 from bakeoff.training.devices.world import World, launched_size, world
@@ -187,6 +188,7 @@ class Cell:
         import torch
 
         from bakeoff.models.loading import load
+        from bakeoff.training.devices.sharding import loaded_by_first
         from bakeoff.training.ledger import Ledger
         from bakeoff.training.loop import Training
         from bakeoff.training.precision import weight_type
@@ -196,11 +198,17 @@ class Cell:
         if device == "cpu":
             ledger.set("process_baseline", baseline_bytes([algorithm], config))
         dtype = weight_type(config.precision)
-        language_model = load(self.spec["model"], device=device, dtype=dtype)
+        model = self.spec["model"]
+        if config.sharding == "full":
+            whole = functools.partial(load, model, device="cpu", dtype=dtype)
+            language_model = loaded_by_first(self.ranks, whole)
+        else:
+            language_model = load(model, device=device, dtype=dtype)
         language_model, environment = self.world(language_model, environment)
         at_work = self.spec.get("parallel", 1) * self.ranks.size
-        own_threads = default_threads(language_model.model, at_work)
-        torch.set_num_threads(config.threads or own_threads)
+        # of a model that is to be split rank 0 alone has the weights
+        weights = self.ranks.first(sum(p.numel() for p in language_model.model.parameters()))
+        torch.set_num_threads(config.threads or default_threads(weights, at_work))
         self.status["threads"] = torch.get_num_threads()
         self.training = Training(
             language_model,
@@ -271,18 +279,6 @@ class Cell:
             peaks["peak_device_reserved_bytes"] = torch.cuda.max_memory_reserved()
         rows = ledger.rows(meter.peak_bytes, self.predicted(), method)
         return Usage(time.process_time(), peaks, rows)
-
-
-def default_threads(model: Any, parallel: int = 1) -> int:
-    """Return how many CPU threads suit a model: one if it is small, else all that may be used.
-
-    Where several cells run at a time, ``parallel`` of them, each has its share.
-
-    Below some ten million parameters the threads of an operation wait for each other longer than
-    they work, and on a machine that does anything else besides, much longer.
-    """
-    small = sum(p.numel() for p in model.parameters()) < 10_000_000
-    return 1 if small else threads(0, parallel)
 
 
 def now() -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bakeoff.comparisons.fitting.planning import HEADROOM, Plan, Question, at_peak
 from bakeoff.comparisons.wording import short, text_table
-from bakeoff.training.memory.prediction import at_start
+from bakeoff.training.memory.start import at_start, on_host
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "weights": ("policy_weights", "merged_weights"),
@@ -29,6 +29,8 @@ COUNTED = tuple(
     for component in GROUPS[name]
 )
 """Components that are numbers of weights and tokens times their bytes."""
+
+START = "Before it is split, one process has the model whole in the memory of its host"
 
 AUDITED = ("tiny", "smollm2", "smollm2-135m")
 """Models whose components were counted in audits, and met the formula: docs/memory.md."""
@@ -76,6 +78,7 @@ def rows(found: Sequence[Plan], question: Question) -> Iterator[dict[str, Any]]:
             "reason": plan.reason,
             "refused": plan.refused,
             "start_bytes": at_start(plan.run),
+            "host_bytes": on_host(plan.run),
             "micro_batch": config.micro_batch,
             "largest_micro_batch": plan.room.get("micro_batch"),
             "largest_sample_batch": plan.room.get("sample_batch"),
@@ -106,7 +109,8 @@ def text(found: Sequence[Plan], question: Question) -> str:
             blocks.append("\n".join(["Does not fit:", *why]))
         fitting = [plan for plan in own if plan.fits]
         blocks += _refused([plan for plan in fitting if plan.refused])
-        blocks += _whole_at_start([plan for plan in fitting if not plan.starts])
+        if whole := max((on_host(plan.run) for plan in fitting), default=0):
+            blocks.append(f"{START}: {_gib(whole)} GiB.")
     blocks.append("\n".join(f"Note: {note}." for note in NOTES))
     return "\n\n".join(blocks)
 
@@ -162,17 +166,6 @@ def _refused(plans: Sequence[Plan]) -> list[str]:
         return []
     lines = [f"- {_name(plan)}: {plan.refused}" for plan in plans]
     return ["\n".join(["Not runnable yet, though it would fit:", *lines])]
-
-
-def _whole_at_start(plans: Sequence[Plan]) -> list[str]:
-    if not plans:
-        return []
-    lines = [f"- {_name(plan)}: {_gib(at_start(plan.run))} GiB" for plan in plans]
-    said = (
-        "Does not start yet: models are split on the device, which has all of them whole before "
-        "(GiB are of weights alone):"
-    )
-    return ["\n".join([said, *lines])]
 
 
 def _name(plan: Plan) -> str:

@@ -19,7 +19,7 @@ from bakeoff.errors import UsageError
 from bakeoff.training.config import train_config
 from bakeoff.training.devices.refusals import check_processes
 from bakeoff.training.memory import cuda
-from bakeoff.training.memory.prediction import Components, Prediction, at_start, predicted
+from bakeoff.training.memory.prediction import Components, Prediction, predicted
 from bakeoff.training.memory.sizes import ModelSizes
 from bakeoff.training.memory.workload import Lengths, Machine, Needs, Run
 from bakeoff.training.sampling.server_config import SERVER
@@ -108,11 +108,6 @@ class Plan:
     def fits(self) -> bool:
         """Whether every device holds what it has to."""
         return not self.reason
-
-    @property
-    def starts(self) -> bool:
-        """Whether a device holds the models before they are split."""
-        return at_start(self.run) <= self.usable
 
     @property
     def devices(self) -> int:

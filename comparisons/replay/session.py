@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from bakeoff import envs, models
-from bakeoff.comparisons.cell.cell import default_threads
 from bakeoff.comparisons.commands.algorithms_command import made
 from bakeoff.comparisons.commands.working import Count
 from bakeoff.comparisons.replay import figures, reading, recording, tables
@@ -20,6 +19,7 @@ from bakeoff.comparisons.replay.rollouts import record, weights_sha256
 from bakeoff.comparisons.report import figures as report_figures
 from bakeoff.comparisons.running import checks
 from bakeoff.comparisons.running.folder import locked
+from bakeoff.comparisons.running.share import default_threads
 from bakeoff.comparisons.tables import replace_file
 from bakeoff.errors import UsageError
 from bakeoff.models.loading import load
@@ -129,7 +129,8 @@ def _loaded(name: str, device: str, progress: Count) -> LanguageModel:
     progress(f"loading {name}", 0, 1)
     language_model = load(name, device=device)
     progress(f"loading {name}", 1, 1)
-    torch.set_num_threads(default_threads(language_model.model))
+    weights = sum(weight.numel() for weight in language_model.model.parameters())
+    torch.set_num_threads(default_threads(weights))
     return language_model
 
 

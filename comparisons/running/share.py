@@ -31,6 +31,17 @@ def threads(asked: int, parallel: int) -> int:
     return asked or max(1, cores() // parallel)
 
 
+def default_threads(weights: int, parallel: int = 1) -> int:
+    """Return how many CPU threads suit a model of so many weights: one, or all that may be used.
+
+    Where several cells run at a time, ``parallel`` of them, each has its share.
+
+    Below some ten million the threads of an operation wait for each other longer than they work,
+    and on a machine that does anything else besides, much longer.
+    """
+    return 1 if weights < 10_000_000 else threads(0, parallel)
+
+
 def check_share(experiment: Experiment) -> None:
     """Accept a comparison whose cells, as many as run at a time, have room beside each other.
 

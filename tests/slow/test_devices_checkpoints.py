@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,28 @@ def test_torn_shards_are_an_error_of_the_run(saved: Path, tmp_path: Path) -> Non
     torn.write_bytes(torn.read_bytes()[:-8])
 
     assert "incomplete" in alone(run).error
+
+
+def test_ranks_that_see_different_checkpoints_do_not_go_on(saved: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    runs = [
+        replace(resumed(saved, name, knobs, tmp_path), elsewhere=str(elsewhere))
+        for name, knobs in (("two", LONGER), ("shards", SHARDS))
+    ]
+
+    for name, results in ranked(runs, 2, tmp_path / "runs").items():
+        place = tmp_path / name.removeprefix("from ")
+        said = f"different checkpoints in {place} (rank 0 one of 2 updates, rank 1 none): give them"
+        assert [said in result.error for result in results] == [True, True]
+
+
+def test_ranks_that_read_different_checkpoints_do_not_go_on(saved: Path, tmp_path: Path) -> None:
+    # both are of the second update; what one process adds up, two add up in another order
+    run = replace(resumed(saved, "two", LONGER, tmp_path), elsewhere=str(saved / "one"))
+
+    for result in ranked([run], 2, tmp_path / "runs")["from two"]:
+        assert result.error.startswith("UsageError: rank 1 has another checkpoint of the ")
 
 
 def test_shards_are_written_without_pickles(saved: Path) -> None:

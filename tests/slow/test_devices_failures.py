@@ -30,7 +30,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Result]
     ("name", "error"),
     [
         ("unwell", "ValueError: the judge is unwell"),
-        ("odd", "UsageError: rank 1 has other initial weights than rank 0: give all processes"),
+        ("odd", "UsageError: rank 1 has other initial numbers of the policy than rank 0: give"),
         ("diverges", "Diverged: "),
         ("diverges in shards", "Diverged: "),
         ("one", "UsageError: the run is of 1 processes and was started as 2: set processes to 2"),

@@ -16,6 +16,7 @@ from bakeoff.training.memory.prediction import models_of
 from bakeoff.training.memory.shapes import PUBLISHED
 from bakeoff.training.memory.sizes import model_config, model_sizes
 from bakeoff.training.memory.spread import gathered
+from bakeoff.training.memory.start import at_start
 from bakeoff.training.memory.workload import Lengths, Needs, Run
 
 pytestmark = pytest.mark.slow
@@ -46,7 +47,8 @@ def a_run(name: str) -> Run:
     sizes = model_sizes(CONFIGS[name])
     assert sizes is not None
     knobs = {"processes": 2, "sharding": "full", "precision": name.partition(" ")[0]}
-    return Run(sizes, Needs(critic="separate"), train_config(knobs), Lengths(5, 5, 5))
+    needs = Needs(critic="separate", reference=True)
+    return Run(sizes, needs, train_config(knobs), Lengths(5, 5, 5))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -59,7 +61,7 @@ def test_the_rank_with_the_most_holds_what_is_foretold_to_the_byte(
 
     assert {key: first[key] for key in foretold} == foretold
     # the other rank's shards are padded to the same size
-    for model in ("policy", "critic"):
+    for model in ("policy", "critic", "reference"):
         stored = first[f"{model}_stored"], second[f"{model}_stored"]
         assert stored == (foretold[f"{model}_weights"],) * 2
 
@@ -72,9 +74,24 @@ def test_no_more_is_whole_at_a_time_than_is_foretold(
     layer = sum(weight.numbers for weight in run.sizes.layer())
 
     # on a CPU nothing is fetched ahead: one layer of the two
-    foretold = gathered(run.sizes, run.item, head=True) - run.item * layer
+    foretold = {
+        model: gathered(run.sizes, run.item, head=model != "critic") - run.item * layer
+        for model in ("policy", "critic", "reference")
+    }
 
-    assert counted[name][0]["gathered"] == foretold
+    found = counted[name][0]
+    assert {model: found[f"{model}_gathered"] for model in foretold} == foretold
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_while_models_are_split_a_rank_holds_what_is_foretold(
+    name: str, counted: Mapping[str, list[dict[str, int]]]
+) -> None:
+    run = a_run(name)
+
+    for found in counted[name]:
+        # beside it there are buffers of four models, and a number or none of torch's own
+        assert found["start"] - found["buffers"] - at_start(run) in (0, 8)
 
 
 def test_a_plan_is_made_in_one_command_without_the_model(

@@ -14,6 +14,7 @@ from small_world import sampled_batch, small_config, small_model
 from bakeoff.errors import UsageError
 from bakeoff.training.batch import micro_rows
 from bakeoff.training.devices.refusals import asked_sharding, check_launch
+from bakeoff.training.devices.replicas import PIECE, fingerprint
 from bakeoff.training.devices.sharding import empty_twin, met
 from bakeoff.training.devices.shards import cut_like, full, here, is_shard
 from bakeoff.training.devices.shares import dealt, share
@@ -89,6 +90,26 @@ def test_a_twin_has_numbers_only_while_it_has_met_its_model() -> None:
 
     assert (float(gap), tied) == (0.0, True)
     assert [weight.numel() for weight in twin.parameters()] == [0] * len(list(model.parameters()))
+
+
+def test_a_fingerprint_sees_numbers_that_are_there_twice_and_their_order() -> None:
+    # an exclusive or of the bits is 0 of all three
+    tensors = [
+        torch.tensor(numbers) for numbers in ([1.0, 1, 2, 2], [3.0, 3, 2, 2], [2.0, 2, 1, 1])
+    ]
+
+    assert {int(torch.hash_tensor(tensor)) for tensor in tensors} == {0}
+    assert len({fingerprint([tensor]) for tensor in tensors}) == 3
+
+
+@pytest.mark.parametrize("place", [0, PIECE - 1, PIECE, PIECE + 2])
+def test_a_fingerprint_sees_one_other_bit_wherever_it_is(place: int) -> None:
+    tensor = torch.zeros(PIECE + 3, dtype=torch.int8)
+    before = fingerprint([tensor])
+
+    tensor[place] = -128
+
+    assert fingerprint([tensor]) != before
 
 
 def test_what_is_no_shard_is_whole_as_it_is() -> None:

@@ -21,9 +21,10 @@ from bakeoff.errors import UsageError
 from bakeoff.training.config import train_config
 from bakeoff.training.devices import world
 from bakeoff.training.memory import cuda, spread
-from bakeoff.training.memory.prediction import at_start, models_of, predicted
-from bakeoff.training.memory.shapes import PUBLISHED, planned_sizes
+from bakeoff.training.memory.prediction import models_of, predicted
+from bakeoff.training.memory.shapes import PUBLISHED, SHAPES, Shape, planned_sizes
 from bakeoff.training.memory.sizes import ModelSizes, model_config, model_sizes
+from bakeoff.training.memory.start import at_start, on_host
 from bakeoff.training.memory.workload import Lengths, Machine, Needs, Run, backward_piece
 
 GIB = 2**30
@@ -214,15 +215,23 @@ def test_a_model_larger_than_a_device_cannot_be_sampled_on_each() -> None:
     assert "--sampler vllm_server" in plan.reason
 
 
-def test_what_is_whole_before_it_is_split_is_counted() -> None:
-    # 7.6 billion weights in bf16, and a critic without head: 27.3 GiB, of nine tenths of a device
-    policy, critic = 7_615_616_512, 7_615_616_512 - 152_064 * 3584
-    question = a_question("qwen2.5-7b", "ppo")
+def test_at_the_start_a_device_has_its_shards_and_what_is_whole_of_one_model() -> None:
+    # rows and vectors of all weights divide by 8; embeddings, output layer and last norm are whole,
+    # and the critic's head of 3584 + 1
+    table = 152_064 * 3584
+    policy, critic = 7_615_616_512, 7_615_616_512 - table
 
-    plan = the_plan(question, 8)
+    run = the_plan(a_question("qwen2.5-7b", "ppo"), 8).run
 
-    assert at_start(plan.run) == 2 * policy + 2 * critic + 4 * (3584 + 1)
-    assert plan.starts and not the_plan(dataclasses.replace(question, memory=30 * GIB), 8).starts
+    assert at_start(run) == 4 * (policy + critic) // 8 + 4 * (2 * table + 3584) + 4 * (3584 + 1)
+    assert on_host(run) == 2 * policy
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.hub)
+def test_what_a_device_can_train_it_can_start_with(shape: Shape) -> None:
+    plan = the_plan(a_question(shape.hub, "ppo", sharding="full"), 32)
+
+    assert 0 < at_start(plan.run) < plan.prediction.peak_bytes
 
 
 def test_a_plan_that_the_training_refuses_today_says_so() -> None:

@@ -21,8 +21,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from bakeoff.errors import UsageError
+from bakeoff.training.devices.replicas import check_replicas
 from bakeoff.training.devices.shares import alike
 from bakeoff.training.devices.storage import read, read_states, write
+from bakeoff.training.devices.world import World
 from bakeoff.training.masters import publish, rounded
 from bakeoff.training.optimizer import restore, states, trained
 from bakeoff.training.reports import Counters
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 NAME = "checkpoint"
 POSITION = "position.json"
+SHARED = "give them a folder that all of them share"
 
 
 def save_checkpoint(
@@ -87,21 +90,48 @@ def load_checkpoint(folder: Path, learner: Learner, counters: Counters) -> dict[
         The state of the order of items, or ``None`` if there is no checkpoint.
 
     Raises:
-        UsageError: the checkpoint was made with another formula under the same name.
+        UsageError: the checkpoint was made with another formula under the same name, or the ranks
+            do not see the same one.
     """
-    position = _position(folder)
+    position = alike(learner.world, lambda: _position(folder))
+    _check_seen(folder, position, learner.world)
     if position is None:
         return None
-    _same_formula(position.pop("semantics"), _semantics(learner))
-    final = _final(folder)
-    for name, module, optimizer in _parts(learner):
-        read(final / name, _weights(module, optimizer))
-        publish(trained(optimizer))
-        restore(optimizer, read_states(final / f"{name}_optimizer", trained(optimizer)))
+    semantics, final = position.pop("semantics"), _final(folder)
+
+    def put_back() -> None:
+        _same_formula(semantics, _semantics(learner))
+        for name, module, optimizer in _parts(learner):
+            read(final / name, _weights(module, optimizer))
+            publish(trained(optimizer))
+            restore(optimizer, read_states(final / f"{name}_optimizer", trained(optimizer)))
+
+    alike(learner.world, put_back)
+    _check_read(learner)
     order: dict[str, Any] = position.pop("order")
     for key, value in position.items():
         setattr(counters, key, value)
     return order
+
+
+def _check_seen(folder: Path, position: Mapping[str, Any] | None, world: World) -> None:
+    """Refuse to go on where ranks see different checkpoints: each would go its own way."""
+    seen = "none" if position is None else f"one of {position['updates']} updates"
+    of_ranks = world.everyone(seen)
+    if len(set(of_ranks)) > 1:
+        said = ", ".join(f"rank {rank} {one}" for rank, one in enumerate(of_ranks))
+        raise UsageError(
+            f"the processes see different checkpoints in {world.first(str(folder))} ({said}): "
+            f"{SHARED}"
+        )
+
+
+def _check_read(learner: Learner) -> None:
+    held = {
+        name: [*_weights(module, optimizer).values(), *states(optimizer).values()]
+        for name, module, optimizer in _parts(learner)
+    }
+    check_replicas(held, learner.world, "another checkpoint", SHARED)
 
 
 def _semantics(learner: Learner) -> dict[str, str]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -93,9 +93,9 @@ class Critic(nn.Module):
         return value_BU[:, :-1] * mask_BT, value_end_B
 
 
-def separate(policy: PreTrainedModel) -> Critic:
+def separate(policy: PreTrainedModel, copied: Callable[[Any], Any] = copy.deepcopy) -> Critic:
     """Return a critic on a copy of the policy's transformer; the policy has no adapter yet."""
-    backbone = copy.deepcopy(policy.base_model).requires_grad_(True)
+    backbone = copied(policy.base_model).requires_grad_(True)
 
     def states(batch: Batch) -> States:
         return through(backbone, lambda: read(policy, batch, backbone=backbone))

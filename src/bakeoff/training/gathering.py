@@ -82,10 +82,9 @@ class Gatherer:
             top_k=sampling.top_k,
         )
         self.engine = engine_of(self.language_model, self.decoding, config, learner.ledger)
-        with learner.whole():  # a twin is tried out
-            self.sampler: Sampler = self.engine or sampler_of(
-                self.language_model, rows=config.sample_batch
-            )
+        self.sampler: Sampler = self.engine or sampler_of(
+            self.language_model, rows=config.sample_batch
+        )
         self.greedy_decoding = Decoding(max_new_tokens=sampling.max_new_tokens, temperature=0.0)
         if self.algorithm.on_gold:  # a data set without any shows now, and not after minutes
             for index in item_indices(seed, 0, config.prompts_per_update, self.order.size):

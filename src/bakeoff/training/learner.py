@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 from collections.abc import Iterator
@@ -16,8 +17,7 @@ from bakeoff.algorithms.stages import corrected, weighted
 from bakeoff.training import adapters
 from bakeoff.training.batch import minibatches
 from bakeoff.training.config import TrainConfig
-from bakeoff.training.devices.replicas import check_replicas
-from bakeoff.training.devices.sharding import met, sharded
+from bakeoff.training.devices.sharding import empty_twin, met, sharded
 from bakeoff.training.devices.world import world
 from bakeoff.training.flops import Passes, passes
 from bakeoff.training.ledger import Ledger, counts, optimizer_bytes, tensor_bytes
@@ -71,13 +71,14 @@ class Learner:
         """
         self.config, self.algorithm, self.ledger = config, algorithm, ledger
         self.lora = config.lora.lora_rank > 0
-        self.world = world(language_model.model.device.type)
+        self.world = world(config.device)
         policy = language_model.model.eval()  # eval: no dropout, so that ratios start at 1
         cast(policy, config.precision)
-        self.models = models(policy, algorithm, config.lora, seed)
+        copied = copy.deepcopy if config.sharding == "none" else empty_twin
+        self.models = models(policy, algorithm, config.lora, seed, copied)
         self.policy, self.critic, self.reference = self.models
-        check_replicas(policy.parameters(), self.world)
         self.player = sharded(self.models, self.world, config)
+        self.models.check_alike(self.world)
         self.passing = Passing(config, policy, self.world)
         self.rates = learning_rates(config.optimizer, config.lora, algorithm)
         moving = adapters.parameters(policy, ADAPTER) if self.lora else policy.parameters()

@@ -71,7 +71,7 @@ class Training:
                 replies and the environment has none, or the budget is one of tokens, and it
                 writes none, or the processes are not those of ``config``.
         """
-        self.world = world(language_model.model.device.type)
+        self.world = world(config.device)
         kind = algorithm.critic.kind if algorithm.critic is not None else None
         check_launch(config, self.world.size, kind)
         if config.group_size < algorithm.min_group_size:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from bakeoff.algorithms.manifest import KINDS
 from bakeoff.errors import unknown
 from bakeoff.training import adapters
 from bakeoff.training.config import LoraConfig, OptimizerConfig
 from bakeoff.training.critics import Critic, low_rank, separate, shared
+from bakeoff.training.devices.replicas import check_replicas
+from bakeoff.training.devices.world import World
 from bakeoff.types import Algorithm
 
 if TYPE_CHECKING:
@@ -61,9 +64,32 @@ class Models(NamedTuple):
             "reference": others(self.reference),
         }
 
+    def check_alike(self, world: World) -> None:
+        """Check that all ranks begin with the same numbers.
 
-def models(policy: PreTrainedModel, algorithm: Algorithm, lora: LoraConfig, seed: int) -> Models:
+        Raises:
+            UsageError: one has others than rank 0.
+        """
+        buffers = {"policy's buffers": self.policy.buffers()}
+        parts: dict[str, Iterable[Tensor]] = {**self.held(), **buffers}
+        check_replicas(parts, world, "other initial numbers", "give all processes the same model")
+
+
+def models(
+    policy: PreTrainedModel,
+    algorithm: Algorithm,
+    lora: LoraConfig,
+    seed: int,
+    copied: Callable[[Any], Any] = copy.deepcopy,
+) -> Models:
     """Return what a run needs beside a policy, which is set up in place.
+
+    Args:
+        policy: the initial policy.
+        algorithm: says what it needs.
+        lora: of the policy.
+        seed: the experiment's.
+        copied: makes the reference and a separate critic of the policy, or of a part of it.
 
     Raises:
         UsageError: the algorithm's critic is of no known kind.
@@ -74,8 +100,10 @@ def models(policy: PreTrainedModel, algorithm: Algorithm, lora: LoraConfig, seed
         raise unknown("kind of critic", kind, KINDS)
     reference = None
     if algorithm.needs_reference and not lora.lora_rank:
-        reference = copy.deepcopy(policy).requires_grad_(False)
-    critic = separate(policy) if kind == "separate" else None  # copied before there is an adapter
+        reference = copied(policy).requires_grad_(False)
+    critic = (
+        separate(policy, copied) if kind == "separate" else None
+    )  # copied before there is an adapter
     policy.requires_grad_(True)
     if lora.lora_rank:
         adapters.add(policy, ADAPTER, rank=lora.lora_rank, alpha=lora.alpha, seed=seed)

@@ -23,6 +23,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from bakeoff.training.devices.shards import here
+
 Label = Callable[[Tensor, Any, tuple[Any, ...]], str]
 """(tensor, its operation, the operation's arguments) -> component of what nobody has claimed."""
 
@@ -166,10 +168,12 @@ def _tensors(result: Any) -> Iterator[Tensor]:
 def _place(tensor: Tensor, device: str) -> tuple[Any, Any, int] | None:
     """Return a key of a tensor's memory, an object that lives as long, and its bytes.
 
-    oneDNN's own tensors have no storage, and their memory is theirs alone.
+    oneDNN's own tensors have no storage, and their memory is theirs alone. Of a tensor in shards it
+    is this rank's part.
     """
     if tensor.device.type != device:
         return None
+    tensor = here(tensor)
     if tensor.layout != torch.strided:
         return ("opaque", id(tensor)), tensor, int(torch.ops.mkldnn._nbytes(tensor))
     storage = tensor.untyped_storage()

@@ -32,6 +32,7 @@ class World:
     Attributes:
         rank: which one this is, from 0.
         size: how many there are.
+        device: the kind of device that each computes on, ``cpu`` or ``cuda``.
 
     Example:
         >>> alone = World()
@@ -39,7 +40,7 @@ class World:
         (['here'], 3, 0, 1)
     """
 
-    rank, size = 0, 1
+    rank, size, device = 0, 1, "cpu"
 
     def everyone(self, value: Value) -> list[Value]:
         """Return the values that all ranks have come with, in the order of ranks."""
@@ -52,6 +53,9 @@ class World:
     def total(self, tensors: Iterable[Tensor]) -> None:
         """Put the sum over all ranks into each tensor; all ranks get the same bits."""
 
+    def fill(self, tensor: Tensor) -> None:
+        """Put the numbers that rank 0 has into a tensor, which has one shape and type on all."""
+
     def wait(self) -> None:
         """Wait until all ranks are here."""
 
@@ -59,9 +63,9 @@ class World:
 class Ranks(World):
     """One of several processes that are connected."""
 
-    def __init__(self, rank: int, size: int) -> None:
+    def __init__(self, rank: int, size: int, device: str = "cpu") -> None:
         """Be a rank of a process group that has been set up."""
-        self.rank, self.size = rank, size
+        self.rank, self.size, self.device = rank, size, device
 
     def everyone(self, value: Value) -> list[Value]:
         """Return the values that all ranks have come with, in the order of ranks."""
@@ -86,6 +90,10 @@ class Ranks(World):
                 parts = torch.split(flat, [tensor.numel() for tensor in some])
                 for tensor, part in zip(some, parts, strict=True):
                     tensor.copy_(part.view_as(tensor))
+
+    def fill(self, tensor: Tensor) -> None:
+        """Put the numbers that rank 0 has into a tensor, which has one shape and type on all."""
+        _distributed().broadcast(tensor, src=0)
 
     def wait(self) -> None:
         """Wait until all ranks are here."""
@@ -142,7 +150,7 @@ def world(device: str = "auto") -> World:
     state = PartialState(cpu=True) if cpu else PartialState(backend="cpu:gloo,cuda:nccl")
     if not connected:
         atexit.register(state.destroy_process_group)
-    return Ranks(state.process_index, state.num_processes)
+    return Ranks(state.process_index, state.num_processes, "cpu" if cpu else "cuda")
 
 
 def _distributed() -> Any:

@@ -127,17 +127,6 @@ def models_of(run: Run) -> Components:
     return model_bytes(held, moved, run.config.optimizer.optimizer_bits)
 
 
-def at_start(run: Run) -> int:
-    """Return the bytes of the models of a sharded run before they are split; 0: they never are.
-
-    Each process has all of them whole then, and splits them layer by layer.
-    """
-    if not run.spread.sharded:
-        return 0
-    held = _weights(run)[0].values()
-    return sum(weight.numbers * weight.itemsize for weights in held for weight in weights)
-
-
 def _weights(run: Run) -> tuple[dict[str, list[Weight]], dict[str, list[Weight]]]:
     """Return the weights that each model holds, and those that are moved."""
     sizes, needs, rank = run.sizes, run.needs, run.rank
@@ -152,7 +141,7 @@ def _weights(run: Run) -> tuple[dict[str, list[Weight]], dict[str, list[Weight]]
     if needs.reference and not rank:
         held["reference"] = policy
     if needs.critic:
-        own = [Weight(sizes.hidden, rows=1), Weight(1)]
+        own = sizes.value_head()
         if needs.critic == "separate":
             own = backbone + own
         if needs.critic == "lora":

@@ -101,6 +101,10 @@ class ModelSizes:
         """Return the weights of the whole model, those that are used twice once."""
         return self.backbone() + ([] if self.tied else [self._table()])
 
+    def value_head(self) -> list[Weight]:
+        """Return the weights of a critic's head."""
+        return [Weight(self.hidden, rows=1), Weight(1)]
+
     def _table(self) -> Weight:
         return Weight(self.embedding, rows=self.vocabulary)
 

@@ -9,6 +9,7 @@ every layer asks the layout who sees whom, and that large logits are those of th
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -45,6 +46,12 @@ def packs(model: PreTrainedModel) -> bool:
         with torch.autocast(model.device.type, enabled=False):
             _seen[model] = _sees_all(model) and _has_plain_head(model) and _agrees(model)
     return _seen[model]
+
+
+def packs_alike(models: Iterable[PreTrainedModel], answer: bool) -> None:
+    """Keep the answer that ``packs`` gave of a model for others that are copies of it."""
+    for model in models:
+        _seen[model] = answer
 
 
 def _sees_all(model: PreTrainedModel) -> bool:
