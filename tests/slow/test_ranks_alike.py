@@ -9,7 +9,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from rank_processes import BAKEOFF, SETTINGS, TWO, processes_of, rank, run, torchrun, wait_for
+from rank_processes import (
+    BAKEOFF,
+    SETTINGS,
+    TWO,
+    alike,
+    processes_of,
+    rank,
+    run,
+    torchrun,
+    wait_for,
+)
 
 from bakeoff.comparisons.report.check import findings
 from bakeoff.comparisons.schema import RAW_TABLES, RUNS_COLUMNS
@@ -19,17 +29,6 @@ pytestmark = pytest.mark.slow
 
 ALGORITHMS = ["--algorithms", "grpo,ppo", "--seeds", "1", "--no-audit"]
 CONFIG = "{compute_environment: LOCAL_MACHINE, distributed_type: MULTI_GPU, num_processes: 2}"
-TIMED = ("seconds", "overlap")
-
-
-def curves(out: Path) -> dict[tuple[str, ...], float]:
-    """Return the values of a folder's curves but for those that are times."""
-    keys = ("algorithm", "split", "metric", "update", "completion_tokens", "train_flops")
-    return {
-        tuple(row[key] for key in keys): float(row["value"])
-        for row in read_rows(out / "curves.csv", RAW_TABLES["curves.csv"])
-        if not any(word in row["metric"] for word in TIMED)
-    }
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +46,6 @@ def two(places: Path) -> Path:
     out = places / "two"
     run([*BAKEOFF, "compare", *ALGORITHMS, *SETTINGS, *TWO, "--out", str(out)], places)
     return out
-
-
-def alike(out: Path, one: Path, algorithms: tuple[str, ...] = ("grpo", "ppo")) -> bool:
-    expected = {key: value for key, value in curves(one).items() if key[0] in algorithms}
-    assert expected
-    return curves(out) == pytest.approx(expected, rel=1e-5, abs=1e-5, nan_ok=True)
 
 
 def test_curves_and_counts_are_those_of_one_process(places, two):
