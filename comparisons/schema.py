@@ -122,7 +122,7 @@ FIT_COLUMNS = _names("""
 
 PLAN_COLUMNS = _names("""
     algorithm model parameters critic precision devices sharding sampler_devices device_bytes
-    usable_bytes fits reason refused start_bytes host_bytes micro_batch largest_micro_batch
+    usable_bytes fits reason start_bytes host_bytes micro_batch largest_micro_batch
     largest_sample_batch device peak_phase component bytes_predicted basis
 """)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from without_clocks import words
 
 from bakeoff.comparisons.schema import RAW_TABLES
@@ -24,6 +25,9 @@ SETTINGS = words("""
     --eval-items 5 --eval-every 1 --threads 1
 """)
 """Items and completions that two ranks cannot share evenly."""
+
+TIMED = ("seconds", "overlap")
+"""Words in the names of metrics that are times."""
 
 TWO = ["--launcher", "accelerate", "--num-processes", "2"]
 
@@ -77,16 +81,6 @@ def status(out: Path, algorithm: str) -> dict[str, Any]:
     return found
 
 
-def curves(out: Path) -> dict[tuple[str, ...], float]:
-    """Return the values of a folder's curves but for those that are times."""
-    keys = ("algorithm", "split", "metric", "update", "completion_tokens", "train_flops")
-    return {
-        tuple(row[key] for key in keys): float(row["value"])
-        for row in read_rows(out / "curves.csv", RAW_TABLES["curves.csv"])
-        if not any(word in row["metric"] for word in ("seconds", "overlap"))
-    }
-
-
 def heed_ctrl_c() -> None:
     """Undo what a shell does to commands in its background, such as these tests."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -119,3 +113,20 @@ def rank(out: Path, number: int) -> int:
         pid for pid, environ in processes_of(out).items() if environ.get("RANK") == str(number)
     )
     return found
+
+
+def curves(out: Path) -> dict[tuple[str, ...], float]:
+    """Return the values of a folder's curves but for those that are times."""
+    keys = ("algorithm", "split", "metric", "update", "completion_tokens", "train_flops")
+    return {
+        tuple(row[key] for key in keys): float(row["value"])
+        for row in read_rows(out / "curves.csv", RAW_TABLES["curves.csv"])
+        if not any(word in row["metric"] for word in TIMED)
+    }
+
+
+def alike(out: Path, one: Path, algorithms: tuple[str, ...] = ("grpo", "ppo")) -> bool:
+    """Tell whether the curves of algorithms are those of another folder, but for rounding."""
+    expected = {key: value for key, value in curves(one).items() if key[0] in algorithms}
+    assert expected
+    return curves(out) == pytest.approx(expected, rel=1e-5, abs=1e-5, nan_ok=True)

@@ -47,6 +47,7 @@ class Run:
         checkpoints: the folder of its checkpoint, if it has one.
         odd: whether rank 1 begins with another weight.
         elsewhere: the folder that rank 1 has in the place of ``checkpoints``, if it is another.
+        server: the name of what stands in for a server, in ``ranked_server``.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Run:
     checkpoints: str = ""
     odd: bool = False
     elsewhere: str = ""
+    server: str = ""
 
 
 class Result(NamedTuple):
@@ -79,12 +81,14 @@ def alone(run: Run) -> Result:
     """Make a run in this process."""
     import ranked_failures as unwell
     import ranked_programs
+    import ranked_server
     import several_turns
     import small_world
 
     from bakeoff.algorithms import make
     from bakeoff.training.loop import Training
     from bakeoff.training.meter import Meter
+    from bakeoff.training.sampling import engines
 
     places = (small_world, several_turns, ranked_programs, unwell)
     kind = next(vars(place)[run.environment] for place in places if run.environment in vars(place))
@@ -92,6 +96,10 @@ def alone(run: Run) -> Result:
     rank = int(os.environ.get("RANK", "0"))
     if run.odd and rank:
         next(model.model.parameters()).data[0, 0] += 1
+    knobs = dict(run.knobs)
+    if run.server:
+        engines.ServerEngine = getattr(ranked_server, run.server)
+        knobs |= {"sampler": "vllm_server", "vllm_python": "python"}
     tensors: dict[str, torch.Tensor] = {}
     metrics: dict[str, dict[str, float]] = {}
     evals: dict[str, dict[str, float]] = {}
@@ -101,7 +109,7 @@ def alone(run: Run) -> Result:
             model,
             kind(),
             make(run.algorithm),
-            small_world.small_config(**{**SHAPE, **run.knobs}),
+            small_world.small_config(**{**SHAPE, **knobs}),
             seed=0,
             meter=Meter("cpu"),
         )
@@ -114,18 +122,33 @@ def alone(run: Run) -> Result:
         training.learner.learn = noted  # type: ignore[method-assign]
         place = run.elsewhere if run.elsewhere and rank else run.checkpoints
         for report in training.run(Path(place) if place else None):
-            metrics[str(report.update)] = {
-                name: value
-                for name, value in report.metrics.items()
-                if not name.startswith(("reward_seconds", "overlap"))
-            }
-            evals[str(report.update)] = dict(report.eval_metrics)
+            for found, said in ((metrics, report.metrics), (evals, report.eval_metrics)):
+                found[str(report.update)] = {
+                    name: value
+                    for name, value in said.items()
+                    if not name.startswith(("reward_seconds", "overlap"))
+                }
             if run.stop and report.update == run.stop:
                 break
         tensors |= weights(training.learner)
     except Exception as caught:
         error = f"{type(caught).__name__}: {caught}"
     return Result(metrics, evals, {k: v.contiguous() for k, v in tensors.items()}, error)
+
+
+def check_equal(found: Result, one: Result) -> None:
+    """Check that a run on one rank is another, to 1e-5."""
+    import pytest
+
+    assert found.error == one.error == ""
+    for got, expected in ((found.metrics, one.metrics), (found.evals, one.evals)):
+        assert got.keys() == expected.keys()
+        for update, metrics in expected.items():
+            assert got[update] == pytest.approx(metrics, rel=1e-5, abs=1e-5)
+    assert found.tensors.keys() == one.tensors.keys()
+    gaps = {name: float((t - found.tensors[name]).abs().max()) for name, t in one.tensors.items()}
+
+    assert max(gaps.values()) < 1e-5
 
 
 def weights(learner: Any) -> dict[str, torch.Tensor]:

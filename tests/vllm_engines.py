@@ -1,9 +1,12 @@
-"""What every sampler that is a vLLM engine must do, wherever the engine is."""
+"""What every sampler that is a vLLM engine must do, wherever the engine is; servers' processes."""
 
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -43,6 +46,29 @@ def gap(model: LanguageModel, completions: list[Completion]) -> float:
     with torch.no_grad():
         logp_BT, _ = token_logps(model.model, batch)
     return float(((logp_BT - batch.logp_old_BT) * batch.mask_BT).abs().max())
+
+
+def servers(of: int) -> set[int]:
+    """The processes of the vLLM server that a process has started."""
+    found = subprocess.run(["ps", "-ww", "-eo", "pid,sid,args"], capture_output=True, text=True)
+    rows = [line.split(None, 2) for line in found.stdout.splitlines()[1:]]
+    parent = f"server_guard.py {of} "
+    (session,) = {sid for pid, sid, args in rows if parent in args and pid == sid}
+    return {int(pid) for pid, sid, _ in rows if sid == session}
+
+
+def gone(pids: set[int]) -> bool:
+    until = time.monotonic() + 60
+    while (left := {pid for pid in pids if alive(pid)}) and time.monotonic() < until:
+        time.sleep(0.2)
+    return not left
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
 
 
 class EngineTests:

@@ -76,7 +76,6 @@ def rows(found: Sequence[Plan], question: Question) -> Iterator[dict[str, Any]]:
             "usable_bytes": question.usable,
             "fits": plan.fits,
             "reason": plan.reason,
-            "refused": plan.refused,
             "start_bytes": at_start(plan.run),
             "host_bytes": on_host(plan.run),
             "micro_batch": config.micro_batch,
@@ -107,9 +106,7 @@ def text(found: Sequence[Plan], question: Question) -> str:
         why = [f"- {_name(plan)}: {plan.reason}" for plan in own if not plan.fits]
         if why:
             blocks.append("\n".join(["Does not fit:", *why]))
-        fitting = [plan for plan in own if plan.fits]
-        blocks += _refused([plan for plan in fitting if plan.refused])
-        if whole := max((on_host(plan.run) for plan in fitting), default=0):
+        if whole := max((on_host(plan.run) for plan in own if plan.fits), default=0):
             blocks.append(f"{START}: {_gib(whole)} GiB.")
     blocks.append("\n".join(f"Note: {note}." for note in NOTES))
     return "\n\n".join(blocks)
@@ -159,13 +156,6 @@ def _components(own: Sequence[Plan]) -> str:
         for plan, one in zip(own, sums, strict=True)
     ]
     return text_table(["GiB at the peak", *shown, "in"], lines)
-
-
-def _refused(plans: Sequence[Plan]) -> list[str]:
-    if not plans:
-        return []
-    lines = [f"- {_name(plan)}: {plan.refused}" for plan in plans]
-    return ["\n".join(["Not runnable yet, though it would fit:", *lines])]
 
 
 def _name(plan: Plan) -> str:

@@ -17,12 +17,10 @@ from bakeoff.comparisons.fitting.search import largest
 from bakeoff.comparisons.fitting.serving import Server, server
 from bakeoff.errors import UsageError
 from bakeoff.training.config import train_config
-from bakeoff.training.devices.refusals import check_processes
 from bakeoff.training.memory import cuda
 from bakeoff.training.memory.prediction import Components, Prediction, predicted
 from bakeoff.training.memory.sizes import ModelSizes
 from bakeoff.training.memory.workload import Lengths, Machine, Needs, Run
-from bakeoff.training.sampling.server_config import SERVER
 
 HEADROOM = 0.1
 """The share of a device that is left free: for the allocator's holes, kernels' workspaces, and what
@@ -113,19 +111,6 @@ class Plan:
     def devices(self) -> int:
         """Those that train."""
         return self.run.spread.ranks
-
-    @property
-    def refused(self) -> str:
-        """Why the training refuses such a run today, though it may fit; empty if it does not."""
-        if self.server is None:
-            return ""
-        sharding = self.run.config.sharding
-        asked = {"processes": self.devices, "sharding": sharding, "sampler": SERVER}
-        try:
-            check_processes(asked)
-        except UsageError as error:
-            return str(error)
-        return ""
 
 
 def plans(question: Question, counts: Sequence[int] | None) -> list[Plan]:

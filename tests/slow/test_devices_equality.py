@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from ranked_world import Result, Run, alone, ranked
+from ranked_world import Result, Run, alone, check_equal, ranked
 
 pytest.importorskip("accelerate", reason="processes meet by accelerate: bakeoff[accelerate]")
 pytestmark = pytest.mark.slow
@@ -55,18 +55,6 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Results:
     plain = [*ALGORITHMS.values(), *WHOLE.values()]
     shards = [sharded(run) for run in ALGORITHMS.values() if run.name != "several turns"]
     return ranked([*plain, *shards], 2, tmp_path_factory.mktemp("two"))
-
-
-def check_equal(found: Result, one: Result) -> None:
-    assert found.error == one.error == ""
-    for got, expected in ((found.metrics, one.metrics), (found.evals, one.evals)):
-        assert got.keys() == expected.keys()
-        for update, metrics in expected.items():
-            assert got[update] == pytest.approx(metrics, rel=1e-5, abs=1e-5)
-    assert found.tensors.keys() == one.tensors.keys()
-    gaps = {name: float((t - found.tensors[name]).abs().max()) for name, t in one.tensors.items()}
-
-    assert max(gaps.values()) < 1e-5
 
 
 @pytest.mark.parametrize("name", [*ALGORITHMS, *WHOLE])

@@ -13,7 +13,7 @@ from rank_processes import (
     BAKEOFF,
     SETTINGS,
     TWO,
-    curves,
+    alike,
     processes_of,
     rank,
     run,
@@ -46,12 +46,6 @@ def two(places: Path) -> Path:
     out = places / "two"
     run([*BAKEOFF, "compare", *ALGORITHMS, *SETTINGS, *TWO, "--out", str(out)], places)
     return out
-
-
-def alike(out: Path, one: Path, algorithms: tuple[str, ...] = ("grpo", "ppo")) -> bool:
-    expected = {key: value for key, value in curves(one).items() if key[0] in algorithms}
-    assert expected
-    return curves(out) == pytest.approx(expected, rel=1e-5, abs=1e-5, nan_ok=True)
 
 
 def test_curves_and_counts_are_those_of_one_process(places, two):

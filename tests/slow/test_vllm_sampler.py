@@ -104,7 +104,7 @@ def test_a_group_shares_the_keys_of_its_prompt(sampler: VllmSampler) -> None:
     long = model.prompt_ids(LONG)
     sampler.synchronise()  # forgets all keys
 
-    answers = sampler._engine.answers(sampler._questions([long] * 4, DECODING, 0))
+    answers = sampler._engine.answers(sampler._questions([long] * 4, DECODING, 0, 0))
     read_before = [answer.cached_tokens for _, answer in answers]
 
     # whole blocks only, and never the last token, whose logits are wanted

@@ -7,14 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from vllm_engines import CLOSE, DECODING, NEEDS_VLLM, EngineTests, prompts
+from vllm_engines import CLOSE, DECODING, NEEDS_VLLM, EngineTests, gone, prompts, servers
 
 from bakeoff.errors import UsageError
 from bakeoff.models.loading import load
@@ -36,29 +35,6 @@ def sampler() -> Iterator[VllmSampler]:
 
 class TestServer(EngineTests):
     """What every engine must do, of one in a process of its own."""
-
-
-def servers(of: int | None = None) -> set[int]:
-    """The processes of vLLM servers that were started by this one, or by ``of``."""
-    found = subprocess.run(["ps", "-ww", "-eo", "pid,sid,args"], capture_output=True, text=True)
-    rows = [line.split(None, 2) for line in found.stdout.splitlines()[1:]]
-    parent = f"server_guard.py {of or os.getpid()} "
-    (session,) = {sid for pid, sid, args in rows if parent in args and pid == sid}
-    return {int(pid) for pid, sid, _ in rows if sid == session}
-
-
-def gone(pids: set[int]) -> bool:
-    until = time.monotonic() + 60
-    while (left := {pid for pid in pids if alive(pid)}) and time.monotonic() < until:
-        time.sleep(0.2)
-    return not left
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
 
 
 def test_weights_that_others_handed_over_are_an_error(sampler: VllmSampler) -> None:

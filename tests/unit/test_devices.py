@@ -6,6 +6,7 @@ That their run is the run of one process is in ``tests/slow/test_devices_*.py``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import pytest
 import torch
@@ -17,8 +18,8 @@ from bakeoff.training.devices.refusals import asked_sharding, check_launch
 from bakeoff.training.devices.replicas import PIECE, fingerprint
 from bakeoff.training.devices.sharding import empty_twin, met
 from bakeoff.training.devices.shards import cut_like, full, here, is_shard
-from bakeoff.training.devices.shares import dealt, share
-from bakeoff.training.devices.world import Ranks, World, launched_size
+from bakeoff.training.devices.shares import Writing, dealt, share
+from bakeoff.training.devices.world import Ranks, Value, World, launched_size
 from bakeoff.training.sampling.builtin import sampler_of
 from bakeoff.training.sampling.protocol import Decoding
 
@@ -133,7 +134,10 @@ def test_what_is_no_shard_is_whole_as_it_is() -> None:
             {"processes": 2, "sharding": "full", "activation_gib": 1.0},
             "does not go with activation_gib",
         ),
-        ({"processes": 2, "sampler": "vllm"}, "2 processes do not go with sampler vllm"),
+        (
+            {"processes": 2, "sampler": "vllm"},
+            "do not go with sampler vllm.*: use sampler vllm_server",
+        ),
         ({"processes": 2, "sharding": "ful"}, "did you mean 'full'"),
     ],
 )
@@ -184,3 +188,41 @@ def test_a_launch_as_the_settings_have_it_passes() -> None:
 def test_a_low_rank_critic_is_not_split() -> None:
     with pytest.raises(UsageError, match="critic=lora: use critic=separate"):
         check_launch(small_config(processes=2, sharding="full"), 2, "lora", {})
+
+
+class Told(Ranks):
+    """A rank of two, whose rank 0 has something to say."""
+
+    def __init__(self, rank: int, said: list[str]) -> None:
+        super().__init__(rank, 2)
+        self._said = said
+
+    def everyone(self, value: Value) -> list[Value]:
+        return [value] * self.size
+
+    def first(self, value: Value) -> Value:
+        return cast(Value, self._said)
+
+
+def test_rank_0_writes_all_replies_if_it_drives_a_server() -> None:
+    asked = [Writing(Ranks(rank, 3), driven=True).asked(5) for rank in range(3)]
+
+    assert [list(range(5))[one] for one in asked] == [[0, 1, 2, 3, 4], [], []]
+
+
+@pytest.mark.parametrize(
+    ("greedy", "expected"),
+    [
+        # of three items rank 0 has the first, rank 1 the others; greedy replies come first
+        (True, [["a", "a1", "a2"], ["b", "c", "b1", "b2", "c1", "c2"]]),
+        (False, [["a1", "a2"], ["b1", "b2", "c1", "c2"]]),
+    ],
+)
+def test_each_rank_is_handed_what_is_written_to_its_share(
+    greedy: bool, expected: list[list[str]]
+) -> None:
+    written = ["a", "b", "c"] * greedy + ["a1", "a2", "b1", "b2", "c1", "c2"]
+
+    ranks = [Writing(Told(rank, written), driven=True) for rank in (0, 1)]
+
+    assert [one.handed(lambda: [], 2, greedy=greedy) for one in ranks] == expected

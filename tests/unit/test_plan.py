@@ -234,16 +234,16 @@ def test_what_a_device_can_train_it_can_start_with(shape: Shape) -> None:
     assert 0 < at_start(plan.run) < plan.prediction.peak_bytes
 
 
-def test_a_plan_that_the_training_refuses_today_says_so() -> None:
-    # one process drives a server, and 7.6 billion weights with AdamW take two devices of 80 GiB
-    question = a_question(elsewhere=True)
-    refused, alone = the_plan(question, 2), the_plan(a_question("smollm2", elsewhere=True), 1)
+def test_what_is_planned_with_a_server_is_a_run_that_the_training_takes() -> None:
+    # 7.6 billion weights with AdamW take two devices of 80 GiB
+    plan = the_plan(a_question(elsewhere=True))
+    config = plan.run.config
+    asked = {"processes": config.processes, "sharding": config.sharding}
 
-    said = text([refused], question)
+    taken = train_config({**KNOBS, **asked, "sampler": "vllm_server", "vllm_python": "python"})
 
-    assert refused.fits and alone.fits and not alone.refused
-    assert "Not runnable yet, though it would fit:\n- grpo on 2: 2 processes do not go with" in said
-    assert {row["refused"] for row in rows([refused], question)} == {refused.refused}
+    assert plan.fits
+    assert (taken.processes, taken.sharding) == (2, "full")
 
 
 def test_a_server_has_so_many_devices_that_heads_divide() -> None:

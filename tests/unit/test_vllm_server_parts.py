@@ -11,13 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from bakeoff.comparisons.running.checks import check
 from bakeoff.comparisons.running.grid import plan
 from bakeoff.errors import UsageError
 from bakeoff.models import ModelError
 from bakeoff.training.config import train_config
-from bakeoff.training.sampling import server_guard
+from bakeoff.training.sampling import server_engine, server_guard
 from bakeoff.training.sampling.server_process import ServerProcess
 
 GUARD = server_guard.__file__
@@ -71,6 +72,38 @@ def test_a_server_ends_with_the_run_that_is_killed_and_its_folder_too(tmp_path: 
 def test_a_server_that_does_not_start_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="the vLLM server ended with 1 before it answered"):
         ServerProcess("false", tmp_path / "model", {})
+
+
+def test_a_server_is_not_told_that_the_run_is_a_rank(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\nenv > {tmp_path}/told\nexit 1\n")
+    program.chmod(0o700)
+    kept = {"RANKING": "kept", "LOCAL_FONTS": "kept"}
+    of_a_rank = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_PORT", "TORCHELASTIC_RUN_ID")
+    for name, value in {**dict.fromkeys(of_a_rank, "1"), **kept}.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(ModelError):
+        ServerProcess(str(program), tmp_path / "model", {})
+
+    told = dict(line.partition("=")[::2] for line in (tmp_path / "told").read_text().splitlines())
+    assert kept.items() <= told.items()
+    assert not told.keys() & set(of_a_rank)
+
+
+def test_weights_are_put_into_files_of_a_size_none_of_them_twice_in_the_same_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server_engine, "FILE_BYTES", 32)
+    head = torch.ones(4)  # of 16 bytes
+    weights = {"head": head, "tied": head, "large": torch.ones(9), "last": torch.ones(1)}
+
+    files = list(server_engine._files(weights.items()))
+
+    assert [list(file) for file in files] == [["head", "tied"], ["large"], ["last"]]
+    assert files[0]["head"].data_ptr() != files[0]["tied"].data_ptr()
 
 
 @pytest.mark.parametrize(

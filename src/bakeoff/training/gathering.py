@@ -9,7 +9,7 @@ kept (dynamic sampling). One that learns from gold replies has them in the place
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 from bakeoff.streams import stream_seed
 from bakeoff.training.batch import collate
 from bakeoff.training.curriculum import ORDERS
-from bakeoff.training.devices.shares import SharedSampler, alike, share
+from bakeoff.training.devices.shares import SharedSampler, Writing, alike, share
 from bakeoff.training.gold import gold_completion
 from bakeoff.training.judging import Episode, without_baseline
 from bakeoff.training.learner import Learner
-from bakeoff.training.meter import Meter
+from bakeoff.training.meter import Meter, Phase
 from bakeoff.training.order import item_indices
 from bakeoff.training.overlap import Judge, Pace, overlaps
 from bakeoff.training.reports import GOLD, Sample
@@ -45,6 +45,7 @@ class Gatherer:
     Attributes:
         order: which items are asked.
         sampler: writes the replies.
+        writing: which ranks write them.
         engine: the sampler, if it has weights of its own.
         hidden_s: wall seconds of the last update's scoring that ran beside its sampling.
         version: how many updates the policy has behind it; the loop counts them.
@@ -81,10 +82,11 @@ class Gatherer:
             top_p=sampling.top_p,
             top_k=sampling.top_k,
         )
-        self.engine = engine_of(self.language_model, self.decoding, config, learner.ledger)
+        self.engine = engine_of(self.language_model, self.decoding, learner)
         self.sampler: Sampler = self.engine or sampler_of(
             self.language_model, rows=config.sample_batch
         )
+        self.writing = Writing(learner.world, driven=self.apart)
         self.greedy_decoding = Decoding(max_new_tokens=sampling.max_new_tokens, temperature=0.0)
         if self.algorithm.on_gold:  # a data set without any shows now, and not after minutes
             for index in item_indices(seed, 0, config.prompts_per_update, self.order.size):
@@ -142,11 +144,11 @@ class Gatherer:
 
     def held_out(self, indices: range) -> list[Sample]:
         """Answer held-out items greedily; the same ones for every run."""
-        world = self.learner.world
-        mine = indices[share(len(indices), world)]
-        items = [self.environment.item(index, "eval") for index in mine]
-        judge = Judge(self.environment, self._pace, len(items), 1)
-        groups = [index - indices.start for index in mine]
+        world, size = self.learner.world, len(indices)
+        asked = indices[self.writing.asked(size)]
+        items = [self.environment.item(index, "eval") for index in asked]
+        groups = list(range(size))[share(size, world)]
+        judge = Judge(self.environment, self._pace, len(groups), 1)
 
         def played() -> list[Episode]:
             return self._played(judge, items, 1, self.greedy_decoding, 0)
@@ -154,7 +156,7 @@ class Gatherer:
         self.synchronise()
         with self.meter.phase("eval") as phase:
             with self._sampling(), judge:
-                episodes = alike(world, played)
+                episodes = self.writing.handed(played, 1)
             answers = world.everyone(alike(world, lambda: judge.samples(episodes, groups)))
             samples = [sample for some in answers for sample in some]
             phase.tokens += sum(sample.completion.sampled for sample in samples)
@@ -177,12 +179,12 @@ class Gatherer:
         items = order.further(update, number, n_items) if number else order.items(update, n_items)
         groups = list(range(len(order.asked) - n_items, len(order.asked)))
         if not self.algorithm.on_gold:
-            mine = share(n_items, self.learner.world)
-            items, groups = items[mine], groups[mine]
+            items = items[self.writing.asked(n_items)]
+            groups = groups[share(n_items, self.learner.world)]
             self.synchronise()
-        n, extra = self.config.group_size, len(items) if self.algorithm.needs_greedy else 0
+        n, extra = self.config.group_size, len(groups) if self.algorithm.needs_greedy else 0
         keys = ("sampling", self.seed, update, *([number] if number else []))
-        judge = Judge(self.environment, self._pace, extra + len(items) * n, n)
+        judge = Judge(self.environment, self._pace, extra + len(groups) * n, n)
         return Round(items, groups, extra, stream_seed(*keys), judge)
 
     def write(self, asked: Round) -> list[Episode]:
@@ -197,6 +199,13 @@ class Gatherer:
                 greedy = self._played(judge, asked.items, 1, self.greedy_decoding, 0)
             drawn = (self.config.group_size, self.decoding, asked.seed)
             return greedy + self._played(judge, asked.items, *drawn, first=asked.greedy)
+
+    def handed(self, write: Callable[[], list[Episode]], phase: Phase) -> list[Episode]:
+        """Return the episodes of a round that this rank judges, once ranks have made theirs."""
+        greedy = self.algorithm.needs_greedy
+        found = self.writing.handed(write, self.config.group_size, greedy=greedy)
+        phase.tokens += sum(self.learner.world.everyone(sum(one.sampled for _, one in found)))
+        return found
 
     def _round(
         self,
@@ -213,8 +222,7 @@ class Gatherer:
                 return list(map(self._gold, asked.items, asked.groups)), []
             with self.meter.phase("rollout") as phase, self._sampling():
                 # all wait here for the slowest, which is sampling's affair and not scoring's
-                written = asked, alike(world, lambda: self.write(asked))
-                phase.tokens += sum(world.everyone(sum(one.sampled for _, one in written[1])))
+                written = asked, self.handed(lambda: self.write(asked), phase)
         asked, episodes = written
         with self.meter.phase("reward"):
             judged = alike(world, lambda: asked.judged(episodes, self.config.group_size))
@@ -235,12 +243,12 @@ class Gatherer:
         first: int = 0,
     ) -> list[Episode]:
         """Have items answered; ``first`` is the place of the first episode in the judge's round."""
-        model, sampler = self.language_model, SharedSampler(self.sampler, self.learner.world)
+        model, sampler = self.language_model, SharedSampler(self.sampler, self.writing.together)
 
         def finished(row: int, completion: Completion) -> None:
             judge.take(first + row, (items[row // n], completion))
 
-        told = finished if judge.overlaps else None
+        told = finished if judge.overlaps and not self.writing.alone else None
         with sampler.calls(self.environment.turns):
             if not items:  # there are more ranks than items
                 return []

@@ -118,14 +118,17 @@ class Learner:
     def sampling(self, *, here: bool = True) -> Iterator[None]:
         """Make the policy ready to sample: a LoRA is merged into its base meanwhile.
 
-        If it samples itself (``here``), its weights are copied in the order of fast products.
+        If it samples itself (``here``), its weights are whole, and copied in the order of fast
+        products; if not, they are to be handed over.
         """
         with ExitStack() as stack:
-            copied = stack.enter_context(self.whole())
+            copied = stack.enter_context(self.whole()) if here else 0
             if self.lora:
                 extra_bytes = stack.enter_context(adapters.merged(self.policy, ADAPTER))
                 self.ledger.set("merged_weights", extra_bytes)
-            stack.enter_context(many_passes_in(self.config.precision, self.player))
+            stack.enter_context(
+                many_passes_in(self.config.precision, self.player if here else self.policy)
+            )
             if here:
                 copied += stack.enter_context(reordered_weights(self.player))
                 self.ledger.set("sampler_weights", copied)

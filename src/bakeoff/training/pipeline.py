@@ -33,7 +33,7 @@ from bakeoff.training.rounds import Gathered, Round
 class Written(NamedTuple):
     """A round's episodes, and when they were begun and done, by ``time.perf_counter``."""
 
-    episodes: Sequence[Episode]
+    episodes: list[Episode]
     began_s: float
     done_s: float
 
@@ -96,8 +96,8 @@ class Pipeline:
             (update, asked, future), self._flying = self._flying, None
             waiting_s = time.perf_counter()
             with self.gatherer.meter.phase("rollout_wait") as phase:  # idle: others sample
-                episodes, began_s, done_s = future.result()
-                phase.tokens += sum(completion.sampled for _, completion in episodes)
+                episodes = self.gatherer.handed(lambda: future.result().episodes, phase)
+                _, began_s, done_s = future.result()
             self._gather(update, (asked, episodes), min(waiting_s, done_s) - began_s)
         self.gatherer.version = version
 

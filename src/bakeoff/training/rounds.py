@@ -33,9 +33,9 @@ class Round(NamedTuple):
     """Items that are asked at once, before anything is written.
 
     Attributes:
-        items: the items.
-        groups: the place of each among those of the update.
-        greedy: how many greedy replies there are, which come first.
+        items: those that this process writes replies to.
+        groups: the places, among the items of the update, of those whose replies it judges.
+        greedy: how many greedy replies it judges, which come first.
         seed: of the samples' random numbers.
         judge: scores what is written.
     """

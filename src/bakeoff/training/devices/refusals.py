@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bakeoff.errors import UsageError
+from bakeoff.training.sampling.server_config import SERVER
 
 if TYPE_CHECKING:
     from bakeoff.training.config import TrainConfig
@@ -36,10 +37,10 @@ def check_processes(values: Mapping[str, Any]) -> None:
 small to split: leave sharding out
     """
     processes, sharded = values.get("processes", 1), values.get("sharding", "none") == "full"
-    if processes > 1 and (sampler := values.get("sampler", "builtin")) != "builtin":
+    if processes > 1 and (sampler := values.get("sampler", "builtin")) not in ("builtin", SERVER):
         raise UsageError(
-            f"{processes} processes do not go with sampler {sampler}, which one process drives: "
-            "use sampler builtin, or one process"
+            f"{processes} processes do not go with sampler {sampler}, whose engine is in one of "
+            f"them: use sampler {SERVER}, which writes for all of them, or builtin"
         )
     if not sharded:
         return

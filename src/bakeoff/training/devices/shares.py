@@ -31,6 +31,59 @@ def share(n: int, world: World) -> slice:
     return slice(n * world.rank // world.size, n * (world.rank + 1) // world.size)
 
 
+class Writing:
+    """Who writes the replies to some items: each rank to its share, or rank 0 to all of them.
+
+    Each rank judges its share either way.
+    """
+
+    def __init__(self, world: World, *, driven: bool) -> None:
+        """Have all ranks write, or rank 0 alone if it drives a server (``driven``)."""
+        self.world, self.alone = world, driven and world.size > 1
+
+    @property
+    def together(self) -> World:
+        """The ranks that make calls of a sampler with this one."""
+        return World() if self.alone else self.world
+
+    def asked(self, n: int) -> slice:
+        """Return which of ``n`` items this rank writes replies to.
+
+        Example:
+            >>> Writing(World(), driven=True).asked(3)
+            slice(0, 3, None)
+        """
+        if not self.alone:
+            return share(n, self.world)
+        return slice(0, 0 if self.world.rank else n)
+
+    def handed(
+        self, write: Callable[[], list[Part]], n: int, *, greedy: bool = False
+    ) -> list[Part]:
+        """Return what this rank judges of what is written, once all of it is; all ranks call it.
+
+        Args:
+            write: writes the replies to the items that this rank was ``asked``: ``n`` to each, one
+                item after the other; before these one to each, if there are ``greedy`` ones.
+            n: see there.
+            greedy: see there.
+
+        Raises:
+            Exception: what the first rank that failed has raised, on all ranks alike.
+
+        Example:
+            >>> Writing(World(), driven=True).handed(lambda: ["a", "b"], 2)
+            ['a', 'b']
+        """
+        found = alike(self.world, write)
+        if not self.alone:
+            return found
+        found = self.world.first(found)
+        items = len(found) // (n + greedy)
+        own, before = share(items, self.world), items * greedy
+        return found[:before][own] + found[before + own.start * n : before + own.stop * n]
+
+
 def dealt(rows: Sequence[int], lengths: Sequence[int], world: World) -> list[int]:
     """Return this rank's part of some rows: neighbours, with about as many tokens as the others'.
 

@@ -13,6 +13,7 @@ import functools
 import importlib.util
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bakeoff.errors import UsageError
@@ -24,6 +25,10 @@ Value = TypeVar("Value")
 
 BUCKET = 2**24
 """Numbers that are added up over ranks in one go, at most, unless one tensor has more."""
+
+PATIENCE = timedelta(hours=2)
+"""How long ranks wait for one that is alive: for its texts, or for those of a server that it starts
+and asks. Of one that has died they are told by the launcher, which ends them."""
 
 
 class World:
@@ -147,7 +152,8 @@ def world(device: str = "auto") -> World:
             "each needs one of its own, or --device cpu"
         )
     connected = torch.distributed.is_initialized()
-    state = PartialState(cpu=True) if cpu else PartialState(backend="cpu:gloo,cuda:nccl")
+    where: dict[str, Any] = {"cpu": True} if cpu else {"backend": "cpu:gloo,cuda:nccl"}
+    state = PartialState(**where, timeout=PATIENCE)
     if not connected:
         atexit.register(state.destroy_process_group)
     return Ranks(state.process_index, state.num_processes, "cpu" if cpu else "cuda")

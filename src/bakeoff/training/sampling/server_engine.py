@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import uuid
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 MEMORY = Path("/dev/shm")
 """Files here are in main memory, on Linux."""
+
+FILE_BYTES = 2**30
+"""Weights of so many bytes are put into a file, or one that is larger."""
 
 CLAMPED = -9999.0
 """What the server says of a log-probability that JSON has no number for."""
@@ -119,8 +122,8 @@ class ServerEngine:
                 f"{logprobs}; start it with: {command}"
             )
 
-    def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Take up weights, by their names in a checkpoint, and forget the keys of older ones.
+    def load(self, weights: Iterable[tuple[str, Tensor]]) -> None:
+        """Take up weights, with their names in a checkpoint, and forget the keys of older ones.
 
         Raises:
             ModelError: the server cannot read them.
@@ -129,7 +132,8 @@ class ServerEngine:
         folder = Path(self._folder.name) / f"weights-{self._loads}"
         self._config.save_pretrained(folder)
         try:
-            save_file(_own(weights), folder / "model.safetensors")
+            for number, some in enumerate(_files(weights)):
+                save_file(some, folder / f"model-{number}.safetensors")
             self._call("reload_weights", {"weights_path": str(folder)})
             forgotten = self._link.ask("POST", "/reset_prefix_cache")
             self._version = f"bakeoff-{self._run}-{self._loads}"
@@ -189,15 +193,21 @@ class ServerEngine:
         self._folder.cleanup()
 
 
-def _own(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights in main memory, none of which shares it with another, as a file needs them."""
+def _files(weights: Iterable[tuple[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
+    """Yield weights in main memory, a file's at a time, none of which shares it with another."""
+    some: dict[str, Tensor] = {}
     seen: set[int] = set()
-    found = {}
-    for name, weight in weights.items():
+    held_bytes = 0
+    for name, weight in weights:
         held = weight.detach().cpu().contiguous()
-        found[name] = held.clone() if held.data_ptr() in seen else held
+        some[name] = held.clone() if held.data_ptr() in seen else held
         seen.add(held.data_ptr())
-    return found
+        held_bytes += held.nbytes
+        if held_bytes >= FILE_BYTES:
+            yield some
+            some, seen, held_bytes = {}, set(), 0
+    if some:
+        yield some
 
 
 def _in_memory() -> str | None:

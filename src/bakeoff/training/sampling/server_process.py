@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -40,6 +41,12 @@ FLAGS = ("--enable-scale-out", "--tokens-only", "--uvicorn-log-level", "error")
 """Tokens in, tokens out, and no line for each request."""
 
 
+LAUNCHED = re.compile(
+    r"TORCHELASTIC_.*|MASTER_(ADDR|PORT)|((GROUP|LOCAL|ROLE)_)?(RANK|WORLD_SIZE)|ROLE_NAME"
+)
+"""Environment variables of a rank's launcher, which vLLM would take for its own processes'."""
+
+
 class ServerProcess:
     """A server at work.
 
@@ -63,7 +70,11 @@ class ServerProcess:
         path = Path(self._folder.name) / "socket"
         command = [python, "-m", MODULE, "--model", str(model), "--uds", str(path), *FLAGS]
         command += flags(arguments)
-        kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name != "PYTHONPATH" and not LAUNCHED.fullmatch(name)
+        }
         folders = f"{self._folder.name}{os.pathsep}{model.parent}"
         self._process = subprocess.Popen(
             [sys.executable, server_guard.__file__, str(os.getpid()), folders, *command],

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from bakeoff.models import ModelError, require_vllm
+from bakeoff.training.devices.shards import full
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -103,13 +104,13 @@ class Engine:
         cache = self._llm.llm_engine.vllm_config.cache_config
         self.kv_cache_bytes = int(cache.kv_cache_memory_bytes)
 
-    def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Take up weights, by their names in a checkpoint, and forget the keys of older ones.
+    def load(self, weights: Iterable[tuple[str, Tensor]]) -> None:
+        """Take up weights, with their names in a checkpoint, and forget the keys of older ones.
 
         Raises:
             ModelError: the engine has others.
         """
-        arguments = {"weights_iterator": iter(weights.items()), "is_checkpoint_format": True}
+        arguments = {"weights_iterator": iter(weights), "is_checkpoint_format": True}
         with one_line("take the weights"):
             self._llm.collective_rpc("reload_weights", kwargs=arguments)
         if not self._llm.reset_prefix_cache():
@@ -190,6 +191,20 @@ def checkpoint_weights(model: PreTrainedModel) -> dict[str, Tensor]:
         for name, weight in model.state_dict().items()
         if ".lora_" not in name
     }
+
+
+def whole_weights(policy: PreTrainedModel, player: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
+    """Yield a policy's weights with their names in a checkpoint, each whole for its turn only.
+
+    All ranks that hold shards of them take them, one after the other.
+
+    Args:
+        policy: the model.
+        player: itself, or a twin that says which numbers passes have them in.
+    """
+    numbers = {name: weight.dtype for name, weight in checkpoint_weights(player).items()}
+    for name, weight in checkpoint_weights(policy).items():
+        yield name, full(weight).to(numbers[name])
 
 
 def _answer(output: Any) -> Answer:

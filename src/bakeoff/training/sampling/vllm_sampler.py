@@ -12,29 +12,35 @@ the two write different texts.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from bakeoff.errors import UsageError
 from bakeoff.models import ModelError
 from bakeoff.streams import stream_seed
+from bakeoff.training.devices.shares import alike
+from bakeoff.training.devices.world import World
 from bakeoff.training.sampling.protocol import Decoding, Finished
 from bakeoff.training.sampling.request import check_context, completion
 from bakeoff.training.sampling.vllm_engine import (
     Answer,
     Engine,
     Question,
-    checkpoint_weights,
     one_line,
+    whole_weights,
 )
 from bakeoff.training.sampling.vllm_modes import logprobs_mode
 from bakeoff.types import Completion
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from bakeoff.models.loading import LanguageModel
+    from bakeoff.training.sampling.engines import Bystander
     from bakeoff.training.sampling.server_engine import ServerEngine
 
 LARGEST_GAP = 1.0
@@ -59,7 +65,9 @@ class VllmSampler:
         *,
         rows: int = 128,
         dtype: torch.dtype | None = None,
-        start: Callable[..., Engine | ServerEngine] = Engine,
+        start: Callable[..., Engine | ServerEngine | Bystander] = Engine,
+        policy: PreTrainedModel | None = None,
+        world: World | None = None,
     ) -> None:
         """Start an engine for ``language_model``; call ``synchronise`` before the first sample.
 
@@ -68,20 +76,26 @@ class VllmSampler:
             decoding: of the samples to come; others may be greedy.
             rows: completions that are sampled at a time.
             dtype: what the engine computes in; the weights' own by default.
-            start: starts the engine, see ``Engine``.
+            start: starts the engine, see ``Engine``; on ranks above 0, of what takes its place.
+            policy: has the weights, if ``language_model`` is an empty twin of it.
+            world: the ranks that have the policy; rank 0 samples.
 
         Raises:
             UsageError: vLLM is not installed, or has no log-probabilities for this decoding.
             ModelError: vLLM cannot run the model.
         """
-        self.language_model = language_model
+        self.language_model, self._policy = language_model, policy or language_model.model
+        self._world = world or World()
         self._mode = logprobs_mode(decoding.temperature, decoding.top_p, decoding.top_k)
-        self._engine = start(
-            language_model.model,
-            dtype=dtype or language_model.model.dtype,
-            rows=rows,
-            tokens=decoding.max_new_tokens,
-            logprobs=self._mode,
+        self._engine = alike(
+            self._world,
+            lambda: start(
+                language_model.model,
+                dtype=dtype or language_model.model.dtype,
+                rows=rows,
+                tokens=decoding.max_new_tokens,
+                logprobs=self._mode,
+            ),
         )
         self._checked = False
         self.kv_cache_bytes = self._engine.kv_cache_bytes
@@ -95,13 +109,23 @@ class VllmSampler:
     def synchronise(self) -> None:
         """Give the engine the weights that the policy has now; a LoRA has to be merged meanwhile.
 
+        All ranks call it together.
+
         Raises:
             ModelError: the engine has other weights, or computes something else with them.
         """
-        self._engine.load(checkpoint_weights(self.language_model.model))
+        weights = whole_weights(self._policy, self.language_model.model)
+        alike(self._world, lambda: self._load(weights))
         if not self._checked:
             self._check()
             self._checked = True
+
+    def _load(self, weights: Iterator[tuple[str, Tensor]]) -> None:
+        try:
+            self._engine.load(weights)
+        finally:
+            for _ in weights:  # the other ranks take their part in each, whatever went wrong here
+                pass
 
     def sample(
         self,
@@ -164,10 +188,9 @@ class VllmSampler:
         Raises:
             ModelError: they have nothing to do with each other, or the engine has none.
         """
-        model = self.language_model.model
+        model, world = self._policy, self._world
         prompt = tuple((7 * i + 3) % model.config.get_text_config().vocab_size for i in range(24))
-        with one_line("sample"):
-            (found,) = self.sample([prompt], 1, Decoding(max_new_tokens=1, temperature=0.0), 0)
+        (found,) = world.first(alike(world, lambda: self._likely(prompt)))
         ids = torch.tensor([prompt], device=model.device)
         own = float(model(ids).logits[0, -1].float().log_softmax(-1)[found.token_ids[0]])
         if not abs(found.logprobs[0] - own) < LARGEST_GAP:
@@ -176,3 +199,10 @@ class VllmSampler:
                 f"(a log-probability of {found.logprobs[0]:.2f}, not {own:.2f}): use "
                 "--sampler builtin"
             )
+
+    def _likely(self, prompt: tuple[int, ...]) -> list[Completion]:
+        """Have the engine write its likeliest token after a prompt, on the rank that samples."""
+        if self._world.rank:
+            return []
+        with one_line("sample"):
+            return self.sample([prompt], 1, Decoding(max_new_tokens=1, temperature=0.0), 0)
