@@ -26,6 +26,13 @@ SETTINGS = words("""
 """)
 """Items and completions that two ranks cannot share evenly."""
 
+
+def settings(*more: str) -> list[str]:
+    """Return further flags and those of ``SETTINGS`` that they do not give."""
+    usual = zip(SETTINGS[::2], SETTINGS[1::2], strict=True)
+    return [word for flag, value in usual if flag not in more for word in (flag, value)] + [*more]
+
+
 TIMED = ("seconds", "overlap")
 """Words in the names of metrics that are times."""
 

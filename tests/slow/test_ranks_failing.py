@@ -17,6 +17,7 @@ from rank_processes import (
     processes_of,
     rank,
     run,
+    settings,
     status,
     torchrun,
     wait_for,
@@ -29,7 +30,7 @@ ENDS_S = 60  # seconds come to this on a machine that is busy with other things
 
 def compare(out: Path, algorithms: str, *more: str) -> list[str]:
     what = ["--algorithms", algorithms, "--seeds", "1", "--no-audit", "--no-control"]
-    return [*BAKEOFF, "compare", *what, *SETTINGS, *TWO, *more, "--out", str(out)]
+    return [*BAKEOFF, "compare", *what, *settings(*TWO, *more), "--out", str(out)]
 
 
 def begun(out: Path, algorithm: str) -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from rank_processes import BAKEOFF, SETTINGS, TWO, curves, processes_of, run, status
+from rank_processes import BAKEOFF, TWO, curves, processes_of, run, settings, status
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +53,7 @@ SHARDS = ["--updates", "3", "--checkpoint-every", "1", "--sharding", "full"]
 
 def compare(algorithm: str, *more: str) -> list[str]:
     what = ["--algorithms", algorithm, "--seeds", "1", "--no-audit", "--no-control"]
-    return [*BAKEOFF, "compare", *what, *SETTINGS, *more]
+    return [*BAKEOFF, "compare", *what, *settings(*more)]
 
 
 @pytest.fixture(scope="module")

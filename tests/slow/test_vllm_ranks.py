@@ -21,6 +21,7 @@ from rank_processes import (
     processes_of,
     rank,
     run,
+    settings,
     status,
     torchrun,
     wait_for,
@@ -78,7 +79,7 @@ def at(url: str) -> list[str]:
 
 def command(out: Path, algorithms: str, *more: str) -> list[str]:
     what = ["--algorithms", algorithms, *ONE_CELL]
-    return [*BAKEOFF, "compare", *what, *SETTINGS, *more, "--out", str(out)]
+    return [*BAKEOFF, "compare", *what, *settings(*more), "--out", str(out)]
 
 
 def compare(out: Path, algorithms: str, *more: str) -> None:

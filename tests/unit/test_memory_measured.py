@@ -6,6 +6,7 @@ import pytest
 from memory_world import counted
 
 
+@pytest.mark.alone  # tensors that other tests of a process have left alive are counted
 def test_the_peak_of_a_run_of_the_tiny_model_is_as_foretold() -> None:
     prediction, meter = counted(
         "tiny", "ppo", prompts_per_update=2, group_size=4, minibatches=1, max_new_tokens=12
