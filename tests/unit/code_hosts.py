@@ -54,8 +54,8 @@ def host(code: str, *argv: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def changed(tmp_path: Path, change: str) -> Callable[[str], Cage]:
-    """Return what makes cages whose servers are changed by some statements when they start."""
+def start_of(tmp_path: Path, statements: str) -> str:
+    """Return the script of a server that runs some statements over its parts, and then starts."""
     script = tmp_path / "start.py"
     script.write_text(f"""
 import importlib.util
@@ -64,13 +64,20 @@ start = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(start)
 start.enlarge_stack()
 start.make_importable()
-from bakeoff.rewards.code.jail import landlock, namespaces, nest, seccomp, warden
+from bakeoff.rewards.code.jail import (
+    credentials, descriptors, landlock, limits, namespaces, nest, notices, seccomp, warden)
 def refuse(*args, **kwargs):
     raise OSError("not today")
-{change}
+{statements}
 warden.main()
 """)
-    return lambda level: Cage(level, start=str(script))
+    return str(script)
+
+
+def changed(tmp_path: Path, change: str) -> Callable[[str], Cage]:
+    """Return what makes cages whose servers are changed by some statements when they start."""
+    start = start_of(tmp_path, change)
+    return lambda level: Cage(level, start=start)
 
 
 def children(pid: int) -> list[int]:

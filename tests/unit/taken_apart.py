@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from code_hosts import start_of
 
 from bakeoff.rewards.code import Limits, calls
-from bakeoff.rewards.code.cage import START, Cage, Refused
+from bakeoff.rewards.code.cage import Cage, Refused
 from bakeoff.rewards.code.comparing import Equal
 from bakeoff.rewards.code.splitting import Question
 
@@ -15,21 +16,9 @@ LIMITS = Limits(seconds=20, memory_mib=100)
 
 def opened(tmp_path: Path, level: str, patches: Sequence[str]) -> Cage:
     """Return a cage whose server has some of its layers taken out."""
-    script = tmp_path / "start.py"
-    script.write_text(f"""
-import importlib.util
-spec = importlib.util.spec_from_file_location("start", {START!r})
-start = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(start)
-start.enlarge_stack()
-start.make_importable()
-from bakeoff.rewards.code.jail import (
-    credentials, descriptors, landlock, limits, namespaces, nest, notices, seccomp, warden)
-{chr(10).join(patches)}
-warden.main()
-""")
+    start = start_of(tmp_path, "\n".join(patches))
     try:
-        return Cage(level, start=str(script))
+        return Cage(level, start=start)
     except Refused as error:
         pytest.skip(f"{level} cannot be had here: {error}")
 
