@@ -9,11 +9,11 @@ from typing import Any
 
 from bakeoff.rewards.code.answering import Answering, answered
 from bakeoff.rewards.code.cage import Cage, Report
-from bakeoff.rewards.code.comparing import shown
 from bakeoff.rewards.code.conversation import Stream
 from bakeoff.rewards.code.jail.plain import encode as plain
 from bakeoff.rewards.code.judging import SLACK_BYTES, order, raised, trusted
 from bakeoff.rewards.code.kinds import Limits
+from bakeoff.rewards.code.showing import shown
 from bakeoff.rewards.code.splitting import Question
 from bakeoff.rewards.code.verdicts import (
     OUTPUT_LIMIT,

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import cmath
 import re
-import reprlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from bakeoff.rewards.code.jail.plain import SCALAR_TAGS, Malformed, Opaque, decode
 from bakeoff.rewards.code.kinds import Close
+from bakeoff.rewards.code.showing import is_small, short_repr, shortened
 from bakeoff.rewards.code.verdicts import NoVerdict
 
-_SHOWN = 200
-_SMALL = 2_000  # parts of an answer with which anything may be done here
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?|[+-]?(?:inf|nan)", re.ASCII)
 _NUMBER_CHARS = 400
 
@@ -257,49 +255,3 @@ def _same_words(words: list[str], wanted: list[str], close: Close) -> bool:
 
 def _is_number(word: str) -> bool:
     return len(word) <= _NUMBER_CHARS and _NUMBER.fullmatch(word) is not None
-
-
-def is_small(data: Any) -> bool:
-    """Tell whether encoded data has few parts, and ranges and texts are short."""
-    waiting, parts = [data], 0
-    while waiting:
-        one = waiting.pop()
-        parts += len(one) if type(one) in (list, dict, str) else 1
-        if parts > _SMALL:
-            return False
-        if type(one) is list:
-            waiting += one
-        elif type(one) is dict:
-            if "r" in one:  # the one thing whose length is not that of its data
-                return False
-            waiting += one.values()
-    return True
-
-
-def shown(data: Any) -> str:
-    """Return encoded data as a short text for people."""
-    if not is_small(data):
-        return "a long answer"
-    try:
-        return shortened(short_repr(decode(data)))
-    except Malformed:
-        return "something that is no plain data"
-
-
-class _Repr(reprlib.Repr):
-    def repr_int(self, value: int, level: int) -> str:
-        if value.bit_length() > 1000:  # decimal digits of a long one take quadratic time
-            return f"<an integer of {value.bit_length()} bits>"
-        return repr(value)
-
-
-_REPR = _Repr()
-_REPR.maxstring = _REPR.maxother = _SHOWN
-_REPR.maxlist = _REPR.maxtuple = _REPR.maxset = _REPR.maxfrozenset = _REPR.maxdict = 12
-short_repr = _REPR.repr
-
-
-def shortened(text: str) -> str:
-    """Return a text, cut if it is long, that can be printed."""
-    text = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
-    return text.encode(errors="backslashreplace").decode()

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from bakeoff.rewards.code.cage import Report
-from bakeoff.rewards.code.comparing import shortened
 from bakeoff.rewards.code.conversation import Stream
 from bakeoff.rewards.code.jail.plain import NODES
 from bakeoff.rewards.code.kinds import Limits
+from bakeoff.rewards.code.showing import shortened
 from bakeoff.rewards.code.verdicts import ERROR, OUT_OF_MEMORY, OUTPUT_LIMIT, TIMED_OUT, Outcome
 from bakeoff.rewards.frames import LENGTH
 

@@ -13,9 +13,10 @@ from functools import lru_cache, partial
 from bakeoff.errors import UsageError
 from bakeoff.rewards.code import calls, scripts, splitting, stdio
 from bakeoff.rewards.code.cage import Cage, CageBroken
-from bakeoff.rewards.code.comparing import Equal, Undecided, shortened
+from bakeoff.rewards.code.comparing import Equal, Undecided
 from bakeoff.rewards.code.kinds import AssertTests, CallTests, CheckTests, StdioTests, Tests
 from bakeoff.rewards.code.sandbox import Sandbox, default
+from bakeoff.rewards.code.showing import shortened
 from bakeoff.rewards.code.splitting import Question
 from bakeoff.rewards.code.verdicts import ERROR, NOT_RUN, PASSED, Failure, Outcome, Run, Score
 

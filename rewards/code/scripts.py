@@ -11,10 +11,10 @@ from typing import Any
 
 from bakeoff.rewards.code.answering import Answering, answered
 from bakeoff.rewards.code.cage import Cage, Report
-from bakeoff.rewards.code.comparing import shortened
 from bakeoff.rewards.code.conversation import Stream
 from bakeoff.rewards.code.judging import SLACK_BYTES, order, raised, trusted
 from bakeoff.rewards.code.kinds import AssertTests, CheckTests, Limits
+from bakeoff.rewards.code.showing import shortened
 from bakeoff.rewards.code.splitting import imported_modules, tested_names, used_modules, used_names
 from bakeoff.rewards.code.verdicts import ERROR, PASSED, WRONG, NoVerdict, Outcome, Run
 

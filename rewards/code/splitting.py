@@ -20,9 +20,9 @@ from bakeoff.rewards.code.comparing import (
     Is,
     Near,
     Truth,
-    short_repr,
 )
 from bakeoff.rewards.code.literals import value_of
+from bakeoff.rewards.code.showing import short_repr
 
 _HARMLESS_IMPORTS = {"math", "typing", "collections", "re", "itertools", "functools", "random"}
 

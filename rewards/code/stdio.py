@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from bakeoff.rewards.code.cage import Cage
-from bakeoff.rewards.code.comparing import same_output, shortened
+from bakeoff.rewards.code.comparing import same_output
 from bakeoff.rewards.code.conversation import Stream
 from bakeoff.rewards.code.judging import SLACK_BYTES, ended, messages, order, raised, trusted
 from bakeoff.rewards.code.kinds import Close, Limits, StdioTests
+from bakeoff.rewards.code.showing import shortened
 from bakeoff.rewards.code.verdicts import ERROR, NOT_RUN, PASSED, WRONG, Outcome, Run
 
 

@@ -19,12 +19,11 @@ from bakeoff.rewards.code.comparing import (
     Near,
     Truth,
     Undecided,
-    is_small,
     same,
     same_output,
-    shown,
 )
 from bakeoff.rewards.code.jail.plain import DEPTH, Malformed, Opaque, decode, encode
+from bakeoff.rewards.code.showing import is_small, shown
 
 NAN, INF = float("nan"), float("inf")
 
